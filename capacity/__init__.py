@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.plan import plan_fleet as plan_fleet
-    from capacity.app.plan_one import plan as plan
     from capacity.app.reconciliation import Reconciliation as Reconciliation
+    from capacity.app.unconfigured import plan as plan
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision.decide import decide as decide
@@ -93,7 +93,7 @@ HOMES = {
     "capacity.model.load": ("LoadModel",),
     "capacity.load.projection": ("project_load",),
     # all of it for one service, in one call
-    "capacity.app.plan_one": ("plan",),
+    "capacity.app.unconfigured": ("plan",),
     # from load to replicas
     "capacity.model.workload": ("Workload", "Replica"),
     "capacity.model.limits": ("Limits", "Costs"),

@@ -30,14 +30,6 @@ class LogForm(StrEnum):
     json = "json"
 
 
-class Level(StrEnum):
-    """How much a remark matters."""
-
-    info = "info"
-    warning = "warning"
-    error = "error"
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One call of the command: its id, its verb, and how it writes its logs."""

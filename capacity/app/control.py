@@ -32,7 +32,7 @@ from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReade
 from capacity.cluster.kinds import KINDS
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.metric_target import move_target
-from capacity.cluster.observe import ObservedTarget, forgotten, observe_target, observe_targets, read_target
+from capacity.cluster.observe import Autoscalers, forgotten, list_autoscalers, observe_workloads, read_target
 from capacity.decision import ControllerRules, hold
 from capacity.decision.decide import STILL
 from capacity.decision.reached import UNREACHED
@@ -60,8 +60,8 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     iterator of Outcome
         One per workload.
     """
-    scenes = observe_targets(reader, work.counted)
-    cases, guard = decided_cases(reader, work, scenes)
+    by_namespace = list_autoscalers(reader, work.counted)
+    cases, guard = decided_cases(reader, work, by_namespace)
     cases = checked(reader, work, guard, cases)
     dues = observe_actuators(reader, work.situation(cases, guard), reasons_to_stay(guard, cases))
     outcomes = [_warned(case.outcome(work), case) for case in cases]
@@ -75,8 +75,8 @@ def _warned(outcome: Outcome, case: TargetState) -> Outcome:
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
-    scenes = observe_targets(asker, work.counted)
-    cases, guard = decided_cases(asker, work, scenes)
+    by_namespace = list_autoscalers(asker, work.counted)
+    cases, guard = decided_cases(asker, work, by_namespace)
     cases = checked(asker, work, guard, cases)
     dues = observe_actuators(asker, work.situation(cases, guard), reasons_to_stay(guard, cases))
     outcomes = [
@@ -135,8 +135,8 @@ def apply(
     iterator of Outcome
         One per workload; nothing is written before it is iterated.
     """
-    scenes = observe_targets(writer, work.counted)
-    cases, guard = decided_cases(writer, work, scenes)
+    by_namespace = list_autoscalers(writer, work.counted)
+    cases, guard = decided_cases(writer, work, by_namespace)
     situation = work.situation(cases, guard)
     dues = [] if work.chosen is not None else observe_actuators(writer, situation, reasons_to_stay(guard, cases))
     with writers or Writers(writer) as taken:
@@ -150,7 +150,7 @@ def apply(
         both = work.with_notes([*outcomes, *([] if work.chosen is not None else work.without_floor())])
         yield from actuated(both, found)
         if work.chosen is None and not stop():
-            yield from _expired(writer, work, guard, taken, scenes)
+            yield from _expired(writer, work, guard, taken, by_namespace)
 
 
 def restore(
@@ -184,9 +184,12 @@ def restore(
         One per object; nothing is written before it is iterated.
     """
     counted = [workload for workload in workloads if workload.scaling == "horizontal"]
-    scenes = observe_targets(writer, counted)
+    by_namespace = list_autoscalers(writer, counted)
     with Writers(writer) as taken:
-        for workload, _, found in [*observe_target(writer, counted, scenes, now), *forgotten(scenes, workloads, now)]:
+        for workload, _, found in [
+            *observe_workloads(writer, counted, by_namespace, now),
+            *forgotten(by_namespace, workloads, now),
+        ]:
             if isinstance(found, ClusterError):
                 yield Outcome(workload, error=str(found))
                 continue
@@ -254,7 +257,7 @@ class _Acting:
 
     def _written(self, case: TargetState, told: list[Autoscaler]) -> Outcome:
         """When somebody else wrote in between, read and decide again."""
-        (workload, scene, autoscaler), decision = case.seen, case.decision
+        (workload, autoscalers, autoscaler), decision = case.seen, case.decision
         assert decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
         other = self.taken.refusal(workload.namespace)
         if other is not None:
@@ -267,11 +270,11 @@ class _Acting:
                     raise _gone(workload) from error
                 if error.status != CONFLICT or attempt == TRIES:
                     raise
-                autoscaler = _read_again(self.writer, workload, scene, autoscaler)
-                decision = self.work.decide(workload, scene, autoscaler)
+                autoscaler = _read_again(self.writer, workload, autoscalers, autoscaler)
+                decision = self.work.decide(workload, autoscalers, autoscaler)
                 decision = self.guard.hold(workload.namespace, autoscaler.observation, decision)
                 due = TargetState(
-                    (workload, scene, autoscaler), decision, move=self.work.move(workload, autoscaler, decision)
+                    (workload, autoscalers, autoscaler), decision, move=self.work.move(workload, autoscaler, decision)
                 )
                 if not due.due:
                     return due.outcome(self.work)
@@ -298,13 +301,15 @@ def _urgency(case: TargetState) -> float:
     return decision.floor / max(1, seen.current)
 
 
-def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
+def _read_again(
+    writer: ClusterWriter, workload: Workload, autoscalers: Autoscalers, autoscaler: Autoscaler
+) -> Autoscaler:
     try:
         document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
     except ClusterError as error:
         raise _gone(workload) if error.status == ABSENT else error from error
     if autoscaler.kind.scaled:
-        return read_target(writer, workload, scene, autoscaler.now)
+        return read_target(writer, workload, autoscalers, autoscaler.now)
     return autoscaler.reread(document)
 
 
@@ -321,10 +326,10 @@ def _expired(
     work: Reconciliation,
     guard: Guard,
     taken: Writers,
-    scenes: dict[str, ObservedTarget | ClusterError],
+    by_namespace: dict[str, Autoscalers | ClusterError],
 ) -> Iterator[Outcome]:
     """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
-    for workload, _, found in forgotten(scenes, work.workloads, work.now):
+    for workload, _, found in forgotten(by_namespace, work.workloads, work.now):
         off = guard.off.get(workload.namespace) or guard.unknown.get(workload.namespace)
         stopped = off is not None or guard.skew is not None or guard.change is not None
         if not stopped and not isinstance(found, ClusterError) and _has_expired(found, work.now):

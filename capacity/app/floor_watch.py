@@ -58,7 +58,7 @@ def _target(document: Document) -> Key:
 
 @dataclass
 class FloorWatch:
-    """Watches of some namespaces and kinds, one thread each; `taken` says what the loop must put right now."""
+    """Watches namespaces and kinds, one thread each; `taken` returns the objects that the loop must repair now."""
 
     reader: ClusterReader
     places: Collection[tuple[str, Kind]]
@@ -76,19 +76,19 @@ class FloorWatch:
             threading.Thread(target=self._watch, args=(namespace, kind), name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no more, and wake who waits."""
+        """Stop watching, and wake the waiting loop."""
         self._stop.set()
         self.wake.set()
 
     def taken(self) -> frozenset[Key]:
-        """What was found since the last call; the loop puts it right."""
+        """The objects found since the last call, for the loop to repair."""
         with self._lock:
             found, self._found = frozenset(self._found), set()
             self.wake.clear()
         return found
 
     def note(self, document: Document, kind: Kind = HPA) -> bool:
-        """Note an object whose floor others lowered; False where it is not, or was put right too often lately."""
+        """Note an object whose floor others lowered. False if its floor is right, or was repaired too often lately."""
         key, now = _target(document), self.clock()
         if not lowered(document, kind):
             self._forget(key)
@@ -105,16 +105,16 @@ class FloorWatch:
         return True
 
     def _forget(self, key: Key) -> None:
-        """It stands right again: of a Deployment, we note the floor a moment before we scale it."""
+        """Forget an object whose floor is right again: for a Deployment we note the floor just before we scale it."""
         with self._lock:
             if key in self._found:
                 self._found.remove(key)
                 self._repairs[key].pop()
 
     def _watch(self, namespace: str, kind: Kind = HPA) -> None:
-        """Watch until told to stop. A right that is missing is told once, and asked for again now and then.
+        """Watch until told to stop. A missing permission is logged once, and retried from time to time.
 
-        An API server that has just started may know of no right for a moment.
+        An API server that has just started may briefly deny everything.
         """
         told = False
         while not self._stop.is_set():
@@ -128,7 +128,7 @@ class FloorWatch:
                 level = LOGGER.debug
                 if error.status in FORBIDDEN:
                     level, told, pause = (LOGGER.debug if told else LOGGER.warning), True, float(SECONDS)
-                level("%s: %s are not watched, a pass puts lowered floors right: %s", namespace, kind.plural, error)
+                level("%s: %s are not watched; the next pass repairs lowered floors: %s", namespace, kind.plural, error)
             else:
                 told = False
             self._stop.wait(max(0.0, began + pause - self.clock()))

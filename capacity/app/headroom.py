@@ -1,4 +1,4 @@
-"""Node headroom in a pass: observe each buffer, decide, and say what is due; and give all of them back."""
+"""Node headroom in a pass: observe each buffer, decide, and return the writes that are due; or restore everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from capacity.model.outcome import Actuation
 
 
 def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:
-    """What is due for each buffer: one of every workload that asks for headroom, one of every group."""
+    """The writes due for each buffer: one buffer for each workload that asks for headroom, one for each group."""
     places = buffer_places(situation)
     if not places:
         return []
@@ -39,7 +39,7 @@ def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:
 
 
 def _forgotten(seen: SeenBuffers, places: Sequence[BufferPlace], situation: Situation) -> Iterator[Due]:
-    """Buffers of ours that nobody names any more and nobody renewed in time."""
+    """Our buffers that no workload names any more and that were not renewed in time."""
     named = {place.key for place in places}
     for key, document in seen.documents.items():
         if key in named or not is_ours(document):
@@ -61,7 +61,7 @@ def buffer_places(situation: Situation) -> list[BufferPlace]:
 
 
 def planned_headroom(place: BufferPlace, situation: Situation) -> tuple[Workload, Headroom | None]:
-    """The plan of a buffer and the workload whose plan holds it: of a group, whichever of its workloads does."""
+    """The headroom plan of a buffer, and the workload whose plan contains it (for a group, any of its workloads)."""
     group = place.rules.group
     members = [
         one
@@ -77,7 +77,7 @@ def planned_headroom(place: BufferPlace, situation: Situation) -> tuple[Workload
 
 
 def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
-    """One buffer's failure stays its own. Documents of others may miss any key."""
+    """Decide one buffer; an error affects only this buffer. Objects written by others may lack any key."""
     try:
         holder, plan = planned_headroom(place, situation)
         state = buffer_state(seen, place, situation.now)
@@ -114,9 +114,9 @@ def _failed(place: BufferPlace, error: str) -> Due:
 
 
 def give_back_headroom(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """Remove every buffer of ours, also of workloads that ask for none any more, of the kinds that are still asked for.
+    """Remove all our buffers of the kinds still in use, including those of workloads that no longer ask for one.
 
-    Without such a workload nothing is looked for: the controller then has no right to.
+    If no workload asks for headroom, nothing is looked up: the controller then has no permission to.
     """
     asked = sorted({one.headroom.buffer for one in situation.workloads if one.headroom is not None})
     for namespace in dict.fromkeys(one.namespace for one in situation.workloads if asked):

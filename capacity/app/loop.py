@@ -1,4 +1,4 @@
-"""From configuration and plans to a pass, once or again and again; SIGTERM lets the pass in hand end."""
+"""Runs passes from the configuration and the plans, once or in a loop; SIGTERM lets the current pass finish."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from capacity.views.sheet import Sheet, count
 def make_pass(
     config: Config, now: datetime, plan_file: Path | None, reader: ClusterReader, *, real_time: bool = False
 ) -> Reconciliation:
-    """The pass of this moment, with the plan from a file, or (None) from each namespace's ConfigMaps.
+    """The pass at `now`, with the plan from a file, or (None) from the ConfigMaps of each namespace.
 
-    A plan that cannot be read is as good as none, and says why: what it raised is held, then comes down in time.
-    So it is with a plan that contradicts the configuration. `real_time`: `now` is the clock's, and may be compared with
-    the API server's.
+    A plan that cannot be read, or that contradicts the configuration, counts as no plan, and the reason is reported:
+    raised floors are held, then lowered when they expire. `real_time`: `now` is the clock's time, and may be compared
+    with that of the API server.
     """
     workloads = config.workloads
     if not workloads:
@@ -61,7 +61,7 @@ def make_pass(
 
 
 def _joined(plans: Sequence[Plan]) -> Plan | None:
-    """One plan of all namespaces' workloads; they may be of different making."""
+    """One plan with the workloads of all namespaces; the plans may have been made at different times."""
     if not plans:
         return None
     return replace(plans[0], workloads=tuple(workload for plan in plans for workload in plan.workloads))
@@ -86,7 +86,7 @@ def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
 
 
 def pass_footer(outcomes: Sequence[Outcome], now: datetime) -> str:
-    """The pass in one line of figures."""
+    """The pass in one line: workloads, changed, held, failed."""
     figures = summary(outcomes, now)
     counts = ", ".join(f"{figures[name]} {name}" for name in ("changed", "held", "failed"))
     return f"{rfc3339(now.replace(microsecond=0))}: {count(len(outcomes), 'workload')}, {counts}"
@@ -97,7 +97,7 @@ PERIODS = 3  # without renewal a leader is followed by another after this many p
 
 @dataclass
 class Leader:
-    """The Leases by which one of several loops leads; a namespace led by another is left to it."""
+    """The Leases that elect one leader among several loops, for each namespace."""
 
     writer: ClusterWriter
     namespaces: Sequence[str]
@@ -105,15 +105,15 @@ class Leader:
     holder: str = field(default_factory=identity)
 
     def lead(self) -> dict[str, str | None]:
-        """Take or renew each namespace's Lease: who else leads there, None where we do."""
+        """Acquire or renew the Lease of each namespace. Returns who else leads there; None if we lead."""
         return {namespace: self._lease(namespace).acquire(datetime.now(UTC)) for namespace in self.namespaces}
 
     def keep(self, namespace: str) -> str | None:
-        """Renew one Lease within a pass that lasts: who else leads there, None where we still do."""
+        """Renew one Lease during a long pass. Returns who else leads there; None if we still lead."""
         return self._lease(namespace).acquire(datetime.now(UTC))
 
     def resign(self) -> None:
-        """Let another lead at once."""
+        """Release the Leases, so that another loop can lead at once."""
         for namespace in self.namespaces:
             self._lease(namespace).release(datetime.now(UTC))
 
@@ -124,7 +124,7 @@ class Leader:
 def repair_between(
     watch: FloorWatch, repair: Callable[[frozenset[tuple[str, str]]], None], stop: threading.Event
 ) -> Callable[[float], None]:
-    """What to do between two passes: put right what the watch finds, until the time is over or the loop must stop."""
+    """What to do between two passes: repair what the watch finds, until the time is over or the loop must stop."""
 
     def between(seconds: float) -> None:
         ends = monotonic() + seconds
@@ -143,9 +143,9 @@ def repair_between(
 
 @contextmanager
 def stopping(woken: threading.Event | None = None) -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards.
+    """An event that SIGTERM and SIGINT set; the previous handlers are restored afterwards.
 
-    `woken` is set with it: what a loop waits on.
+    `woken`, the event that a loop waits for, is set with it.
     """
     stop = threading.Event()
 
@@ -168,9 +168,9 @@ def repeat(
     stop: threading.Event,
     between: Callable[[float], None] | None = None,
 ) -> None:
-    """Run passes a period apart, from start to start, until told to stop. A failed pass is logged; the next tries.
+    """Run a pass every period, measured from start to start, until told to stop. A failed pass is logged and retried.
 
-    `between`: waits so many seconds in the loop's place, and may do something meanwhile.
+    `between` waits the given number of seconds, and may work meanwhile. Default: sleep.
     """
     while not stop.is_set():
         began = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Sends metrics, alerts, tickets and messages when a job ends. A failure to send is a warning, the job goes on."""
+"""Sends metrics, alerts, tickets and messages when a job ends. If sending fails, the job continues with a warning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """Where the news of this configuration go. Empty settings cost nothing: no library is loaded for them."""
+    """Where the results of this configuration's jobs are sent. Empty settings load no library."""
 
     telemetry: TelemetrySettings
     incidents: IncidentSettings
@@ -53,7 +53,7 @@ class Notifier:
 
     @classmethod
     def silent(cls) -> Notifier:
-        """Of somebody's look at other data or at a what-if: no news of the job's."""
+        """A notifier that sends nothing: for other data than the job's, and for what-ifs."""
         from capacity.model.settings import IncidentSettings, TelemetrySettings
 
         return cls(TelemetrySettings(), IncidentSettings())
@@ -66,12 +66,12 @@ class Notifier:
 
     @property
     def reports(self) -> bool:
-        """Whether conditions become alerts, tickets, messages or lines of a log that machines read."""
+        """Whether conditions become alerts, tickets, messages or JSON log lines."""
         incidents = self.incidents.servicenow is not None or self.incidents.alertmanager is not None
         return incidents or bool(self.incidents.messages.receivers) or current_run().form is LogForm.json
 
     def planned(self, planned: PlanResult, took: timedelta) -> list[str]:
-        """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
+        """Report a plan and the audit of its data. Returns one warning for each failure to send."""
         plan, now, warnings = planned.plan, planned.plan.created, []
         if self.measures:
             from capacity.monitoring.samples import ahead_samples, audit_samples, plan_samples
@@ -86,13 +86,13 @@ class Notifier:
         return [*warnings, *self._tell_plan(plan)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:
-        """Tell of an audit: by itself, or of data too bad to plan from."""
+        """Report an audit: on its own, or of data too bad to plan from."""
         from capacity.monitoring.samples import audit_samples
 
         return [*self._send_metrics(audit_samples(audit, now), AUDIT), *self._report_plan(audit, {}, (), now)]
 
     def failed(self, namespaces: Iterable[str], error: CapacityError, now: datetime) -> list[str]:
-        """Tell of a planning that made no plan at all; its metrics stay those of the last plan."""
+        """Report a run that produced no plan; the metrics of the last plan stay."""
         from capacity.monitoring.conditions import Condition, Scope
 
         subjects = sorted(set(namespaces))
@@ -100,7 +100,7 @@ class Notifier:
         return self._report(conditions, Scope("plan", set(subjects)), now)
 
     def passed(self, work: Reconciliation, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[str]:
-        """Tell of a pass."""
+        """Report a pass."""
         from capacity.monitoring.conditions import Scope, pass_conditions
         from capacity.monitoring.samples import pass_samples
 
@@ -109,7 +109,7 @@ class Notifier:
         return [*warnings, *self._report(pass_conditions(outcomes), scope, now)]
 
     def change_window(self, now: datetime) -> tuple[str | None, list[str]]:
-        """The change that is on, if windows are read at all; and what stood in the way of reading."""
+        """The change that is in progress, if change windows are read; and a warning for each failure to read them."""
         settings = self.incidents.servicenow
         if settings is None or settings.change_windows is None:
             return None, []
@@ -180,7 +180,7 @@ def _push(settings: TelemetrySettings, samples: Sequence[Sample], job: str) -> N
 
 
 def _log(conditions: Sequence[Condition]) -> None:
-    """What is wrong and what was done about it by itself, where logs are read by machines; people read tickets."""
+    """Log the conditions and their automatic remediation where logs are JSON; people read the tickets instead."""
     if current_run().form is not LogForm.json:
         return
     for one in conditions:
@@ -189,13 +189,13 @@ def _log(conditions: Sequence[Condition]) -> None:
 
 
 class Keeper(Protocol):
-    """Where JSON values outlive this process."""
+    """Stores JSON values beyond the life of this process."""
 
     def load(self) -> object:
-        """What is kept; None: nothing."""
+        """The stored values; None if there are none."""
 
     def save(self, document: object) -> None:
-        """Keep this in the place of what was."""
+        """Replace the stored values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +226,16 @@ def tell_breaches(
     scope: Scope,
     now: datetime,
 ) -> list[str]:
-    """Tell what is due, and remember it; returns what stood in the way, one line each.
+    """Send the messages that are due, and remember them. Returns one warning for each failure.
 
-    Without a keeper every breach that holds is told. What nobody could be sent is due again.
+    Without a keeper every current breach is sent. A message that could not be sent is due again.
     """
     from capacity.monitoring.messages import Manner, due_messages, memory_document, read_memory, send
 
     try:
         known = {} if keeper is None else read_memory(keeper.load())
     except CapacityError as error:
-        return [f"messages not sent: what was told is not known: {error}"]
+        return [f"messages not sent: the record of sent messages cannot be read: {error}"]
     manner = Manner(settings.least == "critical", settings.repeat)
     messages, kept = due_messages(conditions, scope, known, now, manner)
     warnings = list(send(settings, messages))
@@ -244,12 +244,12 @@ def tell_breaches(
     try:
         keeper.save(memory_document(kept))
     except CapacityError as error:
-        warnings.append(f"messages sent, not remembered: {error}")
+        warnings.append(f"messages sent, but not recorded: {error}")
     return warnings
 
 
 def tell_plan(settings: MessageSettings, plan: Plan, timezone: str) -> list[str]:
-    """Tell the plan if it was made in the hour that begins at `settings.plans`; returns what stood in the way."""
+    """Send the plan if it was made in the hour that begins at `settings.plans`. Returns a warning for each failure."""
     from capacity.monitoring.messages import plan_message, send
 
     zone = ZoneInfo(timezone)

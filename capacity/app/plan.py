@@ -1,4 +1,4 @@
-"""The plan of one workload or of a hundred thousand: read, cut into chunks, planned, and fitted to what they share."""
+"""Plans one workload or a hundred thousand: reads the orders, plans in chunks, then fits plans to shared limits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Chunk:
     rows: Histories = field(default_factory=dict)
 
     def failed(self, reason: str) -> Shard:
-        """The shard of a chunk that came to nothing as a whole."""
+        """The shard of a chunk of which no workload could be planned."""
         return Shard(self.number, None, {(one.namespace, one.name): reason for one in self.config.workloads})
 
 
@@ -291,7 +291,7 @@ def _shards(chunks: Sequence[Chunk], fleet: Fleet, progress: Progress) -> list[S
 
 
 def _silent(done: int, total: int) -> None:
-    """Nobody looks."""
+    """Show no progress."""
     del done, total
 
 

@@ -1,7 +1,7 @@
-"""What a plan is made from, read once: orders, usage, and the files of the days ahead.
+"""Reads once what a plan is made from: orders, usage, and the files of future days.
 
-`past`: `now` lies in the past, and what came after it is left out as if it had not happened yet: rows of orders, steps
-of usage, samples of Prometheus. The calendar's files tell of the days ahead and are read as they are.
+`past`: `now` lies in the past, and everything after it is left out as if it had not happened yet: rows of orders, steps
+of usage, samples of Prometheus. The calendar's files describe future days and are read in full.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Key = tuple[str, str]  # namespace and name of a workload
 
 
 def read_orders(config: Config, now: datetime, *, past: bool = False, seen: datetime | None = None) -> OrderData:
-    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`.
+    """Read and audit the orders once, sum the groups that the workloads name, and read usage. Raises `DataError`.
 
-    `seen`: when the rows are read, where they are also of the time after `now`.
+    `seen`: the time up to which rows are read, if it is later than `now`.
     """
     usages, unmeasured = read_usages(config, now, past=past)
     if config.sales is None:
@@ -50,7 +50,7 @@ def read_orders(config: Config, now: datetime, *, past: bool = False, seen: date
 
 
 def load_orders(config: Config, now: datetime, *, past: bool = False) -> OrderTable:
-    """The rows of the orders, judged and counted; of the past, those before `now`. Raises `DataError`."""
+    """The rows of the orders, audited and counted per step; with `past`, those before `now`. Raises `DataError`."""
     return OrderTable.load(config.orders(), config.timezone, now, before=now if past else None)
 
 
@@ -89,7 +89,7 @@ def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
 
 @dataclass(frozen=True, slots=True)
 class StepIndex:
-    """Which steps there are (the same for every group), what a step without rows means, and which are not clear."""
+    """The steps (the same for every group), what a step without rows means, and which steps are ambiguous."""
 
     index: pd.DatetimeIndex
     timezone: str
@@ -137,7 +137,7 @@ def rows_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:
 
 
 def sales_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:
-    """Sales per step of these groups; None: of all groups together. A group without rows is left out."""
+    """Sales per step of these groups (None: all groups together). A group without rows is left out."""
     steps, named = StepIndex.of(table), sorted(group for group in groups if group is not None)
     found: dict[str | None, pd.Series] = {}
     if None in groups:

@@ -13,9 +13,9 @@ from capacity.cluster.kinds import Kind
 from capacity.cluster.lease import read_switch
 from capacity.cluster.metric_target import target_move
 from capacity.cluster.observe import (
-    ObservedTarget,
+    Autoscalers,
     Seen,
-    observe_target,
+    observe_workloads,
     other_owner,
     scaled_by,
     with_times,
@@ -164,10 +164,10 @@ class Reconciliation:
         plans = self.plan.workloads if self.plan else ()
         object.__setattr__(self, "_plans", {plan.key: plan for plan in plans if plan.key not in self.contradicted})
 
-    def decide(self, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Decision:
+    def decide(self, workload: Workload, autoscalers: Autoscalers, autoscaler: Autoscaler) -> Decision:
         """The decision for one workload, held where somebody else owns the floor."""
         observation = autoscaler.observation
-        owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
+        owner = other_owner(workload, autoscaler.document, autoscalers) or _reconciled(workload, autoscaler)
         if owner is not None and observation.wishes.excluded is None:
             return hold(observation, *owner)
         plan = self._plan(workload, observation)
@@ -319,10 +319,10 @@ def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
 
 
 def decided_cases(
-    reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
+    reader: ClusterReader, work: Reconciliation, by_namespace: dict[str, Autoscalers | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
     """Every workload as it was seen and decided, held where the guard of this pass says so; and the guard."""
-    cases = [_case(work, seen) for seen in observe_target(reader, work.counted, scenes, work.now)]
+    cases = [_case(work, seen) for seen in observe_workloads(reader, work.counted, by_namespace, work.now)]
     skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, unknown, skew, reader.server_time, change=work.change))
@@ -348,10 +348,10 @@ def reasons_to_stay(guard: Guard, cases: Sequence[TargetState]) -> Stays:
 
 
 def _case(work: Reconciliation, seen: Seen) -> TargetState:
-    workload, scene, found = seen
+    workload, autoscalers, found = seen
     if isinstance(found, ClusterError):
         return TargetState(seen, error=str(found))
-    outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, scene, found)))
+    outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, autoscalers, found)))
     return TargetState(seen, outcome.decision, outcome.error)
 
 

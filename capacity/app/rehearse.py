@@ -17,7 +17,7 @@ from capacity.cluster.annotations import REHEARSAL, rehearsal_text
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
 from capacity.cluster.lease import TRIES, Writers, read_switch
-from capacity.cluster.observe import observe_target, observe_targets
+from capacity.cluster.observe import list_autoscalers, observe_workloads
 from capacity.cluster.readiness import with_readiness
 from capacity.model import ClusterError, ConfigError, Decision, Memory, Readiness, Workload, WorkloadPlan
 from capacity.model.observation import SLOW
@@ -147,7 +147,7 @@ def _dear(found: Autoscaler, target: int, limits: RehearsalLimits) -> str | None
 
 def _look(reader: ClusterReader, workload: Workload, now: datetime) -> Autoscaler:
     """The object, with its ready replicas where they can be read. Raises `ClusterError`."""
-    seen = list(observe_target(reader, [workload], observe_targets(reader, [workload]), now))
+    seen = list(observe_workloads(reader, [workload], list_autoscalers(reader, [workload]), now))
     ((_, _, found),) = with_readiness(reader, seen)
     if isinstance(found, ClusterError):
         raise found

@@ -1,4 +1,4 @@
-"""What the local page and the JSON API show: plans with the orders behind them, or those of a file or a cluster."""
+"""What the local page and the JSON API show: plans with their orders, or plans from a file or a cluster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from time import monotonic
 import pandas as pd
 
 from capacity.app.advise import known_policies, with_evidence
-from capacity.app.bare import orders_end
 from capacity.app.reading import read_orders
+from capacity.app.unconfigured import orders_end
 from capacity.app.what_if import Key, PlannedOrders
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, DataError, Plan, PlanError, WorkloadPlan
@@ -30,9 +30,9 @@ FROM_CLUSTER = "This page reads the plans of the cluster, which hold floors and 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What happened to one workload: sales per step and, where usage was measured, its table; UTC, each may be empty.
+    """The past of one workload: sales per step, and its usage if it was measured; in UTC, each may be missing.
 
-    `came` are sales from the plan's start on, where the plan was made as of a past time.
+    `came` are the sales from the plan's start on, if the plan was made as of a past time.
     """
 
     sales: pd.Series | None = None
@@ -42,9 +42,9 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One state of what is shown. `version` changes whenever anything does; `orders` None: `without` says why.
+    """The data that is shown. `version` changes with every change. If `orders` is None, `without` says why.
 
-    `later`: all that was read, where the plan was made as of a past time.
+    `later`: everything that was read, if the plan was made as of a past time.
     """
 
     plan: Plan
@@ -57,7 +57,7 @@ class Served:
     without: str = ""
 
     def workload(self, key: Key) -> WorkloadPlan:
-        """The plan of a workload. Raises `DataError` where there is none, with the reason where it is known."""
+        """The plan of a workload. Raises `DataError` if there is none, with the reason if it is known."""
         plan = self.plan.workload(*key)
         if plan is None:
             raise DataError(self.failures.get(key) or f"no workload {key[0]}/{key[1]} in the plan")
@@ -70,7 +70,7 @@ class Served:
         return self.orders
 
     def past(self, key: Key) -> Past:
-        """What happened to a workload over the last weeks before the plan, and since."""
+        """The past of a workload: the last weeks before the plan, and the time since."""
         if self.orders is None:
             return Past()
         workload = self.orders.workload(key)
@@ -90,9 +90,9 @@ Read = Callable[[], Served]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When plans are made: at `now`; with `at_end`, where the orders end.
+    """When plans are made: at `now`, or with `at_end` where the orders end.
 
-    `seen`: `now` lies in the past, and this is when what came since is looked at.
+    `seen`: if `now` lies in the past, the time up to which later orders are shown.
     """
 
     now: datetime
@@ -146,7 +146,7 @@ def _alone(plan: Plan, why: str, config: Config | None) -> Served:
 
 
 def read_choices(path: Path) -> Policies:
-    """The policies kept in a file; what stands in the way of reading them is logged. None of them is an error."""
+    """The policies kept in a file. If they cannot be read, the reason is logged and there are none."""
     try:
         return known_policies(path)
     except CapacityError as error:
@@ -155,10 +155,10 @@ def read_choices(path: Path) -> Policies:
 
 
 class LiveData:
-    """The state that is shown now, read again once it is older than `every`; None: it is read once.
+    """The data that is shown now, read again once it is older than `every`; None: it is read once.
 
-    It is read in the background: until the new state is there, the former one is shown. `failure` says why the last
-    reading failed, and is empty where it did not.
+    It is read in the background: until the new data is ready, the previous data is shown. `failure` says why the last
+    reading failed, and is empty if it succeeded.
     """
 
     def __init__(self, read: Read, every: timedelta | None = None) -> None:
@@ -168,7 +168,7 @@ class LiveData:
         self.failure = ""
 
     def current(self) -> Served:
-        """The state to show now."""
+        """The data to show now."""
         if (
             self._every is not None
             and monotonic() - self._at >= self._every.total_seconds()
@@ -179,7 +179,7 @@ class LiveData:
         return self._served
 
     def put(self, served: Served) -> None:
-        """Show another state from now on."""
+        """Show other data from now on."""
         self._served = replace(served, version=self._served.version + 1)
 
     def _refresh(self) -> None:
@@ -188,6 +188,6 @@ class LiveData:
             self.failure = ""
         except (CapacityError, OSError) as error:
             self.failure = str(error)
-            LOGGER.warning("the former plan is shown: %s", error)
+            LOGGER.warning("the previous plan is shown: %s", error)
         finally:
             self._lock.release()

@@ -1,4 +1,4 @@
-"""What a run keeps on disk: steps of sales per chunk, and the shards of the plan."""
+"""The files of a run of many workloads: the steps of sales of each chunk, and the shards of the plan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROWS = "rows"  # the folder of rows within their steps, laid out as sales are
 
 @dataclass(frozen=True, slots=True)
 class StepFiles:
-    """Where the steps lie, which there are, and what a step without rows means."""
+    """The folder with the steps of sales, which steps there are, and what a step without rows means."""
 
     folder: Path
     steps: StepIndex
@@ -66,7 +66,7 @@ def _parquet(files: Sequence[Path]) -> str:
 
 
 def fingerprint(table: OrderTable) -> str:
-    """One text for all steps and values of a source, whatever the order: equal steps, equal text."""
+    """A hash of all steps and values of a source: equal steps give an equal text, in any order."""
     seen = table.database.execute(
         "SELECT count(*), bit_xor(hash(grp, step_start, value)), sum(CAST(hash(value, step_start, grp) AS HUGEINT)) "
         f"FROM counted WHERE {GOOD}"
@@ -119,7 +119,7 @@ DONE = "capacity.shard/v4"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures.
+    """The result of one chunk: its part of the plan (None: no plan, or it is in its file), and its failures.
 
     `demand`, `ahead` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
     """
@@ -133,12 +133,12 @@ class Shard:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where the plan of a chunk lies: a plan file that `capacity apply --plan` takes as it is."""
+    """The plan file of a chunk; `capacity apply --plan` accepts it as it is."""
     return folder / f"plan-{number:05}.json"
 
 
 def write_shard(shard: Shard, path: Path, run: str) -> None:
-    """Write a shard; the record that it is done comes last, so that half a shard is no shard."""
+    """Write a shard. The record that it is complete comes last, so that half a shard does not count."""
     done = _record(path)
     done.unlink(missing_ok=True)
     if shard.plan is None:
@@ -163,7 +163,7 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
 
 
 def read_shard(path: Path, number: int, run: str) -> Shard | None:
-    """A shard that is done and belongs to this run; None where there is none."""
+    """A complete shard of this run; None if there is none."""
     record = _done(path, run)
     if record is None:
         return None
@@ -179,13 +179,13 @@ def read_shard(path: Path, number: int, run: str) -> Shard | None:
 
 
 def is_done(path: Path, run: str) -> bool:
-    """Whether a shard of this run is there, without reading its plan."""
+    """Whether there is a complete shard of this run, without reading its plan."""
     record = _done(path, run)
     return record is not None and (path.exists() or not record["planned"])
 
 
 def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
-    """One plan of all shards' plans, its workloads in the order of the configuration; None of no plan."""
+    """The plans of all shards as one plan, workloads in the order of the configuration; None if there are none."""
     if not plans:
         return None
     place = {key: number for number, key in enumerate(order)}
@@ -219,7 +219,7 @@ def _advice(record: dict[str, Any]) -> RequestAdvice | DataError:
 
 
 def _done(path: Path, run: str) -> dict[str, Any] | None:
-    """The record that a shard of this run is done; None where there is none, or half of one."""
+    """The record that a shard of this run is complete; None if there is none, or only part of one."""
     record = _read_record(_record(path))
     return record if record is not None and record.get("schema") == DONE and record.get("run") == run else None
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import yaml
 
 from capacity.app.advise import AdviceRequest, advise_on
-from capacity.app.bare import Asked, TypicalService, bare_config, orders_end, service_words, with_service
 from capacity.app.init import cores, mebibytes, scalar
 from capacity.app.reading import read_orders
 from capacity.app.report import collect_report
+from capacity.app.unconfigured import FileOptions, TypicalService, bare_config, orders_end, service_words, with_service
 from capacity.model import require
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 def try_orders(
     source: str,
-    asked: Asked,
+    options: FileOptions,
     service: TypicalService,
     now: datetime,
     *,
@@ -48,7 +48,7 @@ def try_orders(
     ----------
     source : str
         A CSV or Parquet file, a glob or folder of them, or the URL of a database.
-    asked : Asked
+    options : FileOptions
         What is known of it already.
     service : TypicalService
         The service whose policies are judged.
@@ -70,9 +70,9 @@ def try_orders(
     DataError
         The file cannot be read, or has no times.
     ConfigError
-        What was asked is wrong.
+        An option is wrong.
     """
-    config, guess = bare_config(source, asked)
+    config, guess = bare_config(source, options)
     orders = read_orders(config, now)
     sales = next(iter(orders.histories.values()))
     require(len(sales) >= FEWEST_STEPS, TOO_SHORT, FEWEST_STEPS, duration_text(config.orders().step), len(sales))

@@ -1,4 +1,4 @@
-"""The verbs that meet the cluster: preview cannot write; apply, run and rehearse move floors; restore undoes it."""
+"""The verbs that use the cluster: preview cannot write; apply, run and rehearse move floors; restore undoes it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit with 0 instead of 
 HealthPort = Annotated[
     int, typer.Option("--health-port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics; 0 disables it.")
 ]
-LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healthy
+LEAST_PATIENCE = 180.0  # seconds without a completed pass that still count as healthy
 
 
 @verb
@@ -189,7 +189,7 @@ def _client(kind: type[Client], config: Config) -> Client:
 
 @contextmanager
 def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Health]:
-    """The loop's health, answered on a port (0: on none) until the block ends."""
+    """Serve the loop's health on a port (0: on none) until the block ends."""
     from time import monotonic
 
     from capacity.monitoring.export import Health
@@ -216,9 +216,9 @@ class _Loop:
 def _lead_one(
     context: CommandContext, loop: _Loop, only: frozenset[tuple[str, str]] | None
 ) -> tuple[list[Outcome], datetime]:
-    """One pass over the namespaces that we lead, and its time; the configuration is read again each time.
+    """One pass over the namespaces that we lead, and its time; the configuration is read again for each pass.
 
-    `only`: autoscalers by namespace and name, where some must be put right at once.
+    `only`: autoscalers by namespace and name, if only some must be repaired now.
     """
     from dataclasses import replace
 
@@ -243,7 +243,7 @@ def _lead_one(
 
 
 def _keeper(writer: ClusterWriter, config: Config) -> LeaseMemory | None:
-    """Where it is kept what was told in messages, if anybody is told."""
+    """Where the record of sent messages is kept; None if no messages are configured."""
     if not config.incidents.messages.receivers or not config.workloads:
         return None
     from capacity.cluster.message_memory import LeaseMemory
@@ -261,7 +261,7 @@ def _led(context: CommandContext, leader: Leader) -> frozenset[str]:
 
 
 def _told(notifier: Notifier, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:
-    """The outcomes of a pass, told to whom the configuration names; held where a change is on there."""
+    """The outcomes of a pass, sent to everybody that the configuration names; held during a change window."""
     from dataclasses import replace
     from datetime import timedelta
     from time import perf_counter
@@ -278,7 +278,7 @@ def _told(notifier: Notifier, work: Pass, act: Callable[[Pass], Iterable[Outcome
 def _show(
     context: CommandContext, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool
 ) -> None:
-    """One line per workload, to be searched with grep; the other forms on request."""
+    """Print one line per workload, easy to search with grep; other forms on request."""
     from capacity.app.loop import pass_footer, pass_sheet
 
     if json_lines:
@@ -353,7 +353,7 @@ def rehearse(
     writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
     work = make_pass(config, _clock(), place.file, writer, real_time=True)
     one = find_workload(work, workload)
-    context.say(f"{workload}: its floor rises if nothing speaks against it; Ctrl-C gives it back")
+    context.say(f"{workload}: raising its floor if it is safe to; Ctrl-C restores it")
     with stopping() as stop:
         found = rehearse_workload(Stage(writer, work, one, _clock, stop.wait), to, limits)
     context.show(rehearsal_sheet(found))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from capacity.app.bare import Asked, TypicalService
     from capacity.app.fleet import Fleet
+    from capacity.app.unconfigured import FileOptions, TypicalService
     from capacity.model.configuration import Config
     from capacity.quality.column_roles import Guess
     from capacity.sources.sample import Sample
@@ -74,7 +74,7 @@ SAMPLE = "sample:"  # before the name of a bundled sample, in place of a FILE
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the orders are read, in place of what capacity.yaml says or of what would be guessed."""
+    """How the orders are read. Overrides capacity.yaml and what would be guessed."""
 
     time: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with the time of the order.", rich_help_panel=READING)
@@ -114,12 +114,12 @@ class Reading:
     ] = None
 
     def asks(self) -> bool:
-        """Whether anything is said of how orders are read."""
+        """Whether any option says how orders are read."""
         return any(getattr(self, option.name) is not None for option in fields(Reading))
 
-    def asked(self) -> Asked:
-        """What was said, as values. Raises `ConfigError` naming the option."""
-        from capacity.app.bare import Asked
+    def file_options(self) -> FileOptions:
+        """The options as values. Raises `ConfigError`, which names the option."""
+        from capacity.app.unconfigured import FileOptions
         from capacity.model.fields import parse_zone
         from capacity.sources.guessing import Given
 
@@ -135,7 +135,7 @@ class Reading:
         )
         countries = tuple(name.strip() for text in self.holidays or () for name in text.split(",") if name.strip())
         given = Given(self.time, self.value, step, self.time_format, self.decimal, self.query)
-        return Asked(given, zone, countries, horizon)
+        return FileOptions(given, zone, countries, horizon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ class Service:
     ] = "5m"
 
     def typical(self) -> TypicalService:
-        """The service as a value. Raises `ConfigError` naming the option."""
-        from capacity.app.bare import TypicalService
+        """The service as a value. Raises `ConfigError`, which names the option."""
+        from capacity.app.unconfigured import TypicalService
         from capacity.model.fields import parse_quantity
 
         try:
@@ -171,14 +171,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Data(Reading):
-    """Whose orders: those of the configuration, of a FILE in their place or without any, or the bundled ones."""
+    """Which orders: those of the configuration, those of a FILE (with or without a configuration), or the sample's."""
 
     file: FileArgument = None
     sample: SampleOption = False
 
     @property
     def bundled(self) -> Sample | None:
-        """The sample that is looked at instead of a configuration. Raises `ConfigError` on a name of none."""
+        """The sample to use instead of a configuration. Raises `ConfigError` if there is none of this name."""
         from capacity.sources.sample import FILES
 
         if self.file is None or not self.file.startswith(SAMPLE):
@@ -190,7 +190,7 @@ class Data(Reading):
 
     @property
     def foreign(self) -> bool:
-        """Whether somebody looks at other orders than the job's: then nobody is told of it."""
+        """Whether the orders are not those of the configured job; results are then not reported to anyone."""
         return self.file is not None or self.sample
 
     def bare(self, context: CommandContext) -> bool:
@@ -198,30 +198,30 @@ class Data(Reading):
         return self.file is not None and self.bundled is None and not context.configured
 
     def config(self, context: CommandContext) -> Config:
-        """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
+        """The configuration with these orders and options; guessed if there is only a FILE. Raises `ConfigError`."""
         if self.file and self.sample:
             raise ConfigError("expected one of FILE and --sample, got both")
         if not self.asks() and (self.file is None or self.bundled is not None):
             return context.config(self.bundled)
-        from capacity.app.bare import bare_config, with_asked
+        from capacity.app.unconfigured import bare_config, with_options
 
-        asked = self.asked()
+        options = self.file_options()
         if self.bundled is not None:
-            return with_asked(context.config(self.bundled), asked)
+            return with_options(context.config(self.bundled), options)
         if self.file is None or not self.bare(context):
-            return with_asked(context.config(), asked, self.file)
-        config, guess = bare_config(self.file, asked)
+            return with_options(context.config(), options, self.file)
+        config, guess = bare_config(self.file, options)
         context.say(guess_words(guess))
         return config
 
     def sales_config(self, context: CommandContext) -> Config:
-        """The same; without sales there is nothing to look at, and this says so."""
+        """The same. Raises `ConfigError` if no sales are configured."""
         config = self.config(context)
         config.orders()
         return config
 
     def planning_config(self, context: CommandContext, service: Service | None = None) -> Config:
-        """The same, with something to plan for: of a bare FILE a typical service. Raises `ConfigError`."""
+        """The same, with a workload to plan for: a typical service if there is only a FILE. Raises `ConfigError`."""
         config = self.config(context)
         if config.workloads:
             return config
@@ -230,14 +230,14 @@ class Data(Reading):
         return _with_service(context, config, (service or Service()).typical())
 
     def moment(self, now: str | None = None) -> datetime:
-        """When this is done: the given time, else the clock's; a sample lives at the end of its own orders."""
+        """The given time, otherwise the clock's; for a sample the end of its orders."""
         from capacity.sources.sample import SAMPLE_NOWS
 
         return read_clock(now) if now is not None or self.bundled is None else SAMPLE_NOWS[self.bundled]
 
 
 def guess_words(guess: Guess) -> str:
-    """How a bare file is read, and what changes it, in one line."""
+    """How a file without a configuration is read, and the options that change it, in one line."""
     from capacity.model.fields import duration_text
 
     settings, counting = guess.settings, guess.counting
@@ -249,9 +249,9 @@ def guess_words(guess: Guess) -> str:
 
 
 def _with_service(context: CommandContext, config: Config, service: TypicalService) -> Config:
-    """With one typical service, as large as the orders need it; what is assumed is said."""
-    from capacity.app.bare import service_words, with_service
+    """The configuration with one typical service, sized for the orders; its assumptions are printed."""
     from capacity.app.reading import read_orders
+    from capacity.app.unconfigured import service_words, with_service
 
     sales = next(iter(read_orders(config, read_clock(None)).histories.values()))
     config = with_service(config, sales, service)
@@ -268,7 +268,7 @@ class Drawing:
     theme: ThemeOption = Theme.light
 
     def save(self, context: CommandContext, plot: Callable[[Theme], Figure]) -> None:
-        """Draw to the file that was asked for, and say so; nothing where none was."""
+        """Draw to the given file and say so; nothing if no file was given."""
         if self.picture is None:
             return
         from capacity.views.plots import save_figure
@@ -279,7 +279,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class FleetOptions:
-    """Who works, where there are many workloads."""
+    """Which processes plan many workloads."""
 
     workers: Annotated[
         int | None,
@@ -300,7 +300,7 @@ class FleetOptions:
     ] = None
 
     def fleet(self) -> Fleet:
-        """What workloads are planned on, or their policies chosen. Raises `ConfigError`."""
+        """Where workloads are planned, or their policies chosen. Raises `ConfigError`."""
         from capacity.app.fleet import Fleet
 
         return Fleet(self.workers, self.cluster, self.shards)
@@ -322,7 +322,7 @@ class PlanPlace:
 
 
 def write_file(write: Callable[[], None], option: str, file: Path) -> None:
-    """Write a file; what stands in the way is a `ConfigError` that names the option."""
+    """Write a file. Raises `ConfigError`, which names the option, if that fails."""
     try:
         write()
     except OSError as error:

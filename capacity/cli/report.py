@@ -52,9 +52,9 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
-    from capacity.app.bare import orders_end
     from capacity.app.reading import read_orders
     from capacity.app.report import collect_report
+    from capacity.app.unconfigured import orders_end
     from capacity.model.plan_file import read_plan
     from capacity.sources.audit_history import read_audits
     from capacity.views.report import ReportRequest, report_page

@@ -1,4 +1,4 @@
-"""The verbs to begin with: a first look at a file, a first configuration, rules for Prometheus, and `doctor`."""
+"""The verbs to start with: a first look at a file, a first configuration, rules for Prometheus, and `doctor`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from capacity.views.sheet import count
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from capacity.app.bare import Asked
     from capacity.app.init import PrometheusFindings
+    from capacity.app.unconfigured import FileOptions
     from capacity.cluster.inventory import Inventory
     from capacity.model.configuration import Config
     from capacity.views.trial import TrialData
@@ -115,7 +115,7 @@ def _inspect(given: dict[str, str | None], inventory: Inventory, now: datetime) 
 
 
 def _write(text: str, path: Path) -> None:
-    """Write the file, which must not be there, only if it reads as a configuration."""
+    """Write the file if it is a valid configuration. Raises `ConfigError` if the file exists."""
     import yaml
 
     from capacity.model.configuration import Config
@@ -185,10 +185,10 @@ def try_(
     from capacity.views.report import report_page
     from capacity.views.trial import trial_sheet
 
-    asked, typical = reading.asked(), service.typical()
-    file, asked = source_of(file, asked, sample=sample)
+    options, typical = reading.file_options(), service.typical()
+    file, options = source_of(file, options, sample=sample)
     with context.count("forecasting and replaying") as progress:
-        trial, config = try_orders(file, asked, typical, read_clock(None), days=days, progress=progress)
+        trial, config = try_orders(file, options, typical, read_clock(None), days=days, progress=progress)
     context.show(trial_sheet(trial))
     write_file(lambda: write_text(page, report_page(trial.review)), "--page", page)
     context.say(f"wrote {page}: a page for managers")
@@ -196,21 +196,21 @@ def try_(
     return DONE
 
 
-def source_of(file: str | None, asked: Asked, *, sample: bool) -> tuple[str, Asked]:
-    """The file to read; of the sample with the clock and the holidays of its country. Raises `ConfigError`."""
+def source_of(file: str | None, options: FileOptions, *, sample: bool) -> tuple[str, FileOptions]:
+    """The file to read; for the sample with the time zone and holidays of its country. Raises `ConfigError`."""
     from capacity.sources.sample import sample_orders
 
     if (file is None) == (not sample):
         got = "neither" if file is None else "both"
         raise ConfigError(f"expected a FILE such as orders.csv, or --sample, got {got}")
     if file is not None:
-        return file, asked
-    zone, holidays = asked.timezone or SAMPLE_ZONE, asked.holidays or SAMPLE_HOLIDAYS
-    return str(sample_orders()), replace(asked, timezone=zone, holidays=holidays)
+        return file, options
+    zone, holidays = options.timezone or SAMPLE_ZONE, options.holidays or SAMPLE_HOLIDAYS
+    return str(sample_orders()), replace(options, timezone=zone, holidays=holidays)
 
 
 def _write_config(context: CommandContext, file: str, config: Config, trial: TrialData, *, overwrite: bool) -> None:
-    """A configuration to edit; one that is there stays as it is unless that was asked."""
+    """Write a configuration to edit; an existing one stays as it is without --overwrite."""
     from capacity.app.trial import render_starter
 
     path = context.config_path

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from capacity.cluster.inventory import Inventory as Inventory
     from capacity.cluster.inventory import read_inventory as read_inventory
     from capacity.cluster.lease import Lease as Lease
-    from capacity.cluster.observe import observe_target as observe_target
-    from capacity.cluster.observe import observe_targets as observe_targets
+    from capacity.cluster.observe import list_autoscalers as list_autoscalers
+    from capacity.cluster.observe import observe_workloads as observe_workloads
 
 HOMES = {
     "capacity.cluster.client": ("ClusterReader", "ClusterWriter"),
     "capacity.cluster.config_maps": ("read_plan_maps", "write_plan_maps"),
     "capacity.cluster.inventory": ("Inventory", "read_inventory"),
     "capacity.cluster.lease": ("Lease",),
-    "capacity.cluster.observe": ("observe_target", "observe_targets"),
+    "capacity.cluster.observe": ("observe_workloads", "list_autoscalers"),
 }
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

@@ -23,7 +23,7 @@ POD_METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedTarget:
+class Autoscalers:
     """The autoscalers of one namespace. `scaled_objects` None: not looked for, or KEDA is not installed.
 
     `unseen`: why its ScaledObjects could not be listed; None where they could, or need not be.
@@ -55,12 +55,12 @@ class ObservedTarget:
                     yield kind, document
 
 
-def other_owner(workload: Workload, document: Document, scene: ObservedTarget) -> tuple[Owned, str] | None:
+def other_owner(workload: Workload, document: Document, autoscalers: Autoscalers) -> tuple[Owned, str] | None:
     """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
     maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
-    movers = scene.movers.get(scaled_by(workload, document), set())
+    movers = autoscalers.movers.get(scaled_by(workload, document), set())
     others = sorted(movers - {f"{workload.target.kind}/{workload.target.name}"})
     if not others:
         return None
@@ -96,83 +96,83 @@ def _movers(hpas: dict[str, Document], scaled_objects: dict[str, Document]) -> M
     return found
 
 
-Seen = tuple[Workload, ObservedTarget, Autoscaler | ClusterError]
+Seen = tuple[Workload, Autoscalers, Autoscaler | ClusterError]
 
 
-def observe_targets(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[str, ObservedTarget | ClusterError]:
+def list_autoscalers(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[str, Autoscalers | ClusterError]:
     """The autoscalers of each namespace, or why they cannot be read: one LIST per namespace page and kind in use."""
-    found: dict[str, ObservedTarget | ClusterError] = {}
+    found: dict[str, Autoscalers | ClusterError] = {}
     for namespace in dict.fromkeys(workload.namespace for workload in workloads):
         kinds = {workload.target.kind for workload in workloads if workload.namespace == namespace}
         try:
-            found[namespace] = _scene(reader, namespace, with_keda=kinds != {HPA.name})
+            found[namespace] = _list(reader, namespace, with_keda=kinds != {HPA.name})
         except ClusterError as error:
             found[namespace] = ClusterError(f"namespace {namespace}: {error}", error.status)
     return found
 
 
-def observe_target(
+def observe_workloads(
     reader: ClusterReader,
     workloads: Sequence[Workload],
-    scenes: dict[str, ObservedTarget | ClusterError],
+    by_namespace: dict[str, Autoscalers | ClusterError],
     now: datetime,
 ) -> Iterator[Seen]:
-    """Each workload, its scene, and its object, or the reason there is none."""
+    """Each workload, the autoscalers of its namespace, and its own one, or the reason there is none."""
     for workload in workloads:
-        scene = scenes[workload.namespace]
-        if isinstance(scene, ClusterError):
-            yield workload, ObservedTarget(workload.namespace), scene
+        autoscalers = by_namespace[workload.namespace]
+        if isinstance(autoscalers, ClusterError):
+            yield workload, Autoscalers(workload.namespace), autoscalers
             continue
         try:
-            yield workload, scene, read_target(reader, workload, scene, now)
+            yield workload, autoscalers, read_target(reader, workload, autoscalers, now)
         except ClusterError as error:
-            yield workload, scene, error
+            yield workload, autoscalers, error
 
 
-def read_target(reader: ClusterReader, workload: Workload, scene: ObservedTarget, now: datetime) -> Autoscaler:
+def read_target(reader: ClusterReader, workload: Workload, autoscalers: Autoscalers, now: datetime) -> Autoscaler:
     """The object that holds the workload's floor. Raises `ClusterError` where there is none."""
     kind, name = KINDS[workload.target.kind], workload.target.name
-    if kind is not HPA and scene.unseen is not None:
-        raise ClusterError(scene.unseen)
+    if kind is not HPA and autoscalers.unseen is not None:
+        raise ClusterError(autoscalers.unseen)
     if kind.scaled:
         return Autoscaler(reader.target(kind, workload.namespace, name), now, kind, limit=workload.ceiling)
-    if kind is SCALED_OBJECT and scene.scaled_objects is None:
+    if kind is SCALED_OBJECT and autoscalers.scaled_objects is None:
         raise ClusterError("KEDA is not installed: this cluster knows no ScaledObject")
-    listed = scene.hpas if kind is HPA else scene.scaled_objects or {}
+    listed = autoscalers.hpas if kind is HPA else autoscalers.scaled_objects or {}
     if name not in listed:
         names = sorted(listed)[:20]
         raise ClusterError(f"no {kind.name} {name!r} in namespace {workload.namespace}; it has {names or 'none'}")
-    return Autoscaler(listed[name], now, kind, hpa=scene.made_from(name) if kind is SCALED_OBJECT else None)
+    return Autoscaler(listed[name], now, kind, hpa=autoscalers.made_from(name) if kind is SCALED_OBJECT else None)
 
 
 def forgotten(
-    scenes: dict[str, ObservedTarget | ClusterError], workloads: Sequence[Workload], now: datetime
+    by_namespace: dict[str, Autoscalers | ClusterError], workloads: Sequence[Workload], now: datetime
 ) -> Iterator[Seen]:
     """Objects that carry our baseline though no workload names them any more."""
     named = {(workload.namespace, workload.target.kind, workload.target.name) for workload in workloads}
-    for scene in scenes.values():
-        if isinstance(scene, ClusterError):
+    for autoscalers in by_namespace.values():
+        if isinstance(autoscalers, ClusterError):
             continue
-        for kind, document in scene.touched():
+        for kind, document in autoscalers.touched():
             name = document["metadata"]["name"]
-            if (scene.namespace, kind, name) not in named:
-                made = scene.made_from(name) if kind == SCALED_OBJECT.name else None
+            if (autoscalers.namespace, kind, name) not in named:
+                made = autoscalers.made_from(name) if kind == SCALED_OBJECT.name else None
                 yield (
-                    unknown_workload(scene.namespace, name, kind),
-                    scene,
+                    unknown_workload(autoscalers.namespace, name, kind),
+                    autoscalers,
                     Autoscaler(document, now, KINDS[kind], hpa=made),
                 )
 
 
-def _scene(reader: ClusterReader, namespace: str, *, with_keda: bool) -> ObservedTarget:
+def _list(reader: ClusterReader, namespace: str, *, with_keda: bool) -> Autoscalers:
     """A namespace whose ScaledObjects may not be listed still shows its HPAs; 404: the cluster knows no such kind."""
     hpas = _by_name(reader.targets(HPA, namespace))
     if not with_keda:
-        return ObservedTarget(namespace, hpas)
+        return Autoscalers(namespace, hpas)
     try:
-        return ObservedTarget(namespace, hpas, _by_name(reader.targets(SCALED_OBJECT, namespace)))
+        return Autoscalers(namespace, hpas, _by_name(reader.targets(SCALED_OBJECT, namespace)))
     except ClusterError as error:
-        return ObservedTarget(namespace, hpas, unseen=None if error.status == ABSENT else str(error))
+        return Autoscalers(namespace, hpas, unseen=None if error.status == ABSENT else str(error))
 
 
 def _by_name(items: Iterator[Document]) -> dict[str, Document]:
@@ -190,8 +190,8 @@ def with_times(reader: ClusterReader, seen: Sequence[Seen]) -> list[Seen]:
     namespaces = dict.fromkeys(workload.namespace for workload, _, _ in seen)
     newest = {namespace: newest_measurement(reader, namespace) for namespace in namespaces}
     return [
-        (workload, scene, found if isinstance(found, ClusterError) else _timed(found, newest[workload.namespace]))
-        for workload, scene, found in seen
+        (workload, autoscalers, found if isinstance(found, ClusterError) else _timed(found, newest[workload.namespace]))
+        for workload, autoscalers, found in seen
     ]
 
 

@@ -1,4 +1,4 @@
-"""Observe pods that are resized in place: their sizes and use, their owners, and who else acts on what they request."""
+"""Observes pods that are resized in place: their sizes, usage and owners, and what else acts on their requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOTHING = SizeMemory()
 
 @dataclass(frozen=True, slots=True)
 class PodOwner:
-    """A Deployment or StatefulSet: what of it a pass needs, and no more, since there may be thousands."""
+    """A Deployment or StatefulSet, cut to what a pass needs, since there may be thousands."""
 
     kind: Kind
     namespace: str
@@ -66,18 +66,18 @@ class PodOwner:
 
     @property
     def touched(self) -> bool:
-        """Whether it carries any of our notes."""
+        """Whether it has any of our annotations."""
         return any(key in self.annotations for key in SIZE_NOTES)
 
     def expired(self, now: datetime) -> bool:
-        """Whether nobody renewed its sizes in time, and nobody asked to leave it alone."""
+        """Whether its sizes have expired, and no annotation asks to leave it alone."""
         expires = size_expiry(self.annotations)
         return expires is not None and now >= expires and read_wishes(self.annotations, now).excluded is None
 
 
 @dataclass(frozen=True, slots=True)
 class SizedPods:
-    """What one namespace shows of pods that are resized. `blind`: why their use is not known."""
+    """The resized pods of one namespace. `blind`: why their usage is not known."""
 
     owners: Mapping[Name, PodOwner]
     pods: Mapping[Name, tuple[PodState, ...]]
@@ -85,7 +85,7 @@ class SizedPods:
     scalers: Mapping[Name, tuple[Scaler, ...]] = field(default_factory=dict)
 
     def observed(self, workload: Workload, now: datetime) -> ObservedPods:
-        """One workload's pods. Raises `ClusterError` where its owner or a container of it is not there."""
+        """The pods of one workload. Raises `ClusterError` if its owner or a container of it does not exist."""
         owner = self.owner(workload)
         vertical = workload.vertical
         keys = () if vertical is None else vertical.moved()
@@ -121,7 +121,7 @@ class SizedPods:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """Who else acts on the requests of an owner's pods: on which resources, and as what reason that counts."""
+    """Another controller that acts on the requests of an owner's pods, the resources, and the reason to hold them."""
 
     reason: SizeReason
     resources: frozenset[SizedResource]
@@ -131,7 +131,7 @@ class Scaler:
 def observe_pods(
     reader: ClusterReader, namespace: str, now: datetime, owners: Sequence[Name] | None = None
 ) -> SizedPods:
-    """The pods of a namespace by their owner; only of these owners, and of those that carry our notes.
+    """The pods of a namespace by owner: of the given owners, and of those that have our annotations.
 
     Raises `ClusterError` where owners, pods or autoscalers cannot be listed. Metrics may be missing: that is `blind`.
     """
@@ -156,7 +156,7 @@ def _runs(pod: Document) -> bool:
 
 
 def read_pod(pod: Document, used: Mapping[str, Mapping[str, Amounts]] | None = None) -> PodState:
-    """One pod from the API server's answer; `used`: by pod and container what metrics say."""
+    """One pod from the API server's answer; `used`: its usage from the metrics, by pod and container."""
     metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
     conditions = {one.get("type"): one for one in status.get("conditions") or [] if one.get("status") == "True"}
     pending = conditions.get("PodResizePending")
@@ -189,7 +189,7 @@ def read_pod(pod: Document, used: Mapping[str, Mapping[str, Amounts]] | None = N
 
 
 def _unseen(metadata: Document, status: Document) -> bool:
-    """Whether the kubelet has not seen the newest spec of the pod; older kubelets do not say what they have seen."""
+    """Whether the kubelet has not seen the newest spec of the pod; older kubelets do not report what they have seen."""
     observed, newest = status.get("observedGeneration"), metadata.get("generation")
     return isinstance(observed, int) and isinstance(newest, int) and 0 < observed < newest
 
@@ -210,7 +210,7 @@ def _container(spec: Document, running: Document | None, used: Amounts) -> Conta
 
 
 def resources_of(document: Document | None) -> Resources:
-    """Requests and limits in millicores and bytes; a limit without a request requests as much, as the server has it."""
+    """Requests and limits in millicores and bytes; a limit without a request is its request, as the server defines."""
     requests, limits = (_amounts((document or {}).get(part)) for part in ("requests", "limits"))
     return Resources({**limits, **requests}, limits)
 
@@ -223,7 +223,7 @@ def _amounts(quantities: Mapping[str, Any] | None) -> dict[SizedResource, int]:
 
 
 def _editor(pod: Document, containers: Sequence[str]) -> str | None:
-    """Who resized a container of the pod since our last resize; None while all of it is ours, or nobody's."""
+    """Who resized a container of the pod since our last resize; None if nobody else did."""
     found = (_resized_by(pod, name, ours=False) for name in containers)
     return next((manager for manager in found if manager is not None), None)
 
@@ -240,7 +240,7 @@ def _resized_by(pod: Document, container: str, *, ours: bool) -> str | None:
 
 
 def _used(reader: ClusterReader, namespace: str, now: datetime) -> tuple[dict[str, dict[str, Amounts]], str | None]:
-    """By pod and container what is in use, and why it is not known; what is stale or broken is left out."""
+    """Usage by pod and container, and why it is not known; stale or invalid values are left out."""
     try:
         found: dict[str, dict[str, Amounts]] = {}
         for item in reader.objects(METRICS.format(namespace=namespace)):
@@ -265,7 +265,7 @@ def _scalers(reader: ClusterReader, namespace: str) -> dict[Name, tuple[Scaler, 
 
 
 def _hpas(reader: ClusterReader, namespace: str) -> Iterator[tuple[Name, Scaler]]:
-    """Autoscalers that divide by a request: a larger request would make them scale in."""
+    """HPAs that scale on utilization, a share of the request: a larger request would make them scale in."""
     for document in reader.targets(HPA, namespace):
         spec = document.get("spec") or {}
         metrics = spec.get("metrics") or []
@@ -289,7 +289,7 @@ def _by_utilization(metric: Document, resource: str) -> bool:
 
 
 def _vpas(reader: ClusterReader, namespace: str) -> Iterator[tuple[Name, Scaler]]:
-    """VPAs that act: every update mode but Off. Where the cluster knows no VPA there is none."""
+    """VPAs with any update mode but Off; none if the cluster has no VPA."""
     try:
         documents = list(reader.objects(VPAS.format(namespace=namespace)))
     except ClusterError as error:
@@ -313,13 +313,13 @@ def _target(reference: Document | None) -> Name:
 
 
 def size_baseline(template: Mapping[str, Resources], now: datetime) -> str:
-    """The baseline as an annotation: for people, since a restore returns what the template says then."""
+    """The baseline as an annotation. It is for people: a restore returns to what the template says then."""
     sizes = {name: {"requests": dict(one.requests), "limits": dict(one.limits)} for name, one in template.items()}
     return json.dumps({"containers": sizes, "noted": rfc3339(now)}, separators=(",", ":"))
 
 
 def size_state(memory: SizeMemory) -> str:
-    """What passes remember, as an annotation; what is not known is left out."""
+    """The state that passes keep, as an annotation; unknown values are left out."""
     note: dict[str, Any] = {
         "moved": None if memory.moved_at is None else rfc3339(memory.moved_at),
         "held_since": None if memory.held_since is None else rfc3339(memory.held_since),
@@ -333,7 +333,7 @@ def size_state(memory: SizeMemory) -> str:
 
 
 def read_size_state(text: Any) -> SizeMemory:
-    """The inverse of `size_state`; others may have written into it, and what cannot be read is as good as nothing."""
+    """The inverse of `size_state`. Others may have edited it: what cannot be read is ignored."""
     try:
         note = json.loads(str(text)[:LARGEST]) if text is not None else {}
         return SizeMemory(
@@ -353,7 +353,7 @@ def read_size_state(text: Any) -> SizeMemory:
 
 
 def size_expiry(annotations: Mapping[str, Any]) -> datetime | None:
-    """When the sizes are given back unless somebody renews them; None where that cannot be read."""
+    """When the sizes expire unless they are renewed; None if that cannot be read."""
     return time_or_none(annotations.get(SIZE_EXPIRES))
 
 

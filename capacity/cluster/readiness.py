@@ -1,6 +1,6 @@
-"""How many replicas of a workload are ready, and what keeps the others from it: its status, its pods, their Events.
+"""Reads how many replicas of a workload are ready, and why the others are not: from its status, its pods, their Events.
 
-The status is one LIST per namespace and kind. Pods and Events are read only of workloads that are short.
+The status takes one LIST per namespace and kind. Pods and Events are read only for workloads that lack replicas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from capacity.model import Cause, ClusterError, Readiness
 from capacity.model.fields import rfc3339
 
 EVENTS = "/api/v1/namespaces/{namespace}/events"
-LOOKED = 20  # workloads whose pods are read in one pass: of more, the cause is the same, or a person must look
+LOOKED = 20  # workloads whose pods are read in one pass: if more lack replicas, the cause is common or needs a person
 MOST_PODS = 200  # of one workload that are read: enough to see what holds most of them
 STATUS_PAGE = 100  # Deployments a page: they are large, and only their status counts
 SHOWN = 200  # characters of a message that we repeat
@@ -37,7 +37,7 @@ Found = tuple[Cause, str]
 
 @dataclass(frozen=True, slots=True)
 class _Scaled:
-    """What an autoscaler scales, cut to what is looked at."""
+    """The object that an autoscaler scales, cut to what is needed here."""
 
     kind: str
     name: str
@@ -55,9 +55,9 @@ class _Scaled:
 
 
 def with_readiness(reader: ClusterReader, seen: Sequence[Seen]) -> list[Seen]:
-    """The same targets, each with its ready replicas; as they were where nobody lets us look.
+    """The same targets, each with its ready replicas, or unchanged if we may not read them.
 
-    What cannot be read is not known: a pass never fails because of it.
+    What cannot be read stays unknown; it never makes a pass fail.
     """
     wanted: dict[tuple[str, str], set[str]] = {}
     for workload, _, found in seen:
@@ -66,25 +66,25 @@ def with_readiness(reader: ClusterReader, seen: Sequence[Seen]) -> list[Seen]:
             wanted.setdefault((workload.namespace, kind), set()).add(name)
     status = {key: _statuses(reader, *key, names) for key, names in wanted.items()}
     looked, result = 0, list[Seen]()
-    for workload, scene, found in seen:
+    for workload, autoscalers, found in seen:
         one = None
         if isinstance(found, Autoscaler):
             kind, name = scaled_by(workload, found.document)
             one = status[workload.namespace, kind].get(name)
         if one is None or isinstance(found, ClusterError):
-            result.append((workload, scene, found))
+            result.append((workload, autoscalers, found))
             continue
         floor = found.floor
         readiness = Readiness(one.ready)
         if one.ready < floor:
             readiness = _short(reader, workload.namespace, one, found, look=looked < LOOKED)
             looked += 1
-        result.append((workload, scene, replace(found, readiness=readiness)))
+        result.append((workload, autoscalers, replace(found, readiness=readiness)))
     return result
 
 
 def _statuses(reader: ClusterReader, namespace: str, kind: str, names: set[str]) -> dict[str, _Scaled]:
-    """By name; nothing where the kind is not known or may not be listed."""
+    """By name; empty if the kind does not exist or may not be listed."""
     path = next((path for known, path in SCALED.items() if known == kind), None)
     if path is None:
         return {}
@@ -96,7 +96,7 @@ def _statuses(reader: ClusterReader, namespace: str, kind: str, names: set[str])
 
 
 def _short(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscaler, *, look: bool) -> Readiness:
-    """Too few are ready: the cause that holds most of the missing."""
+    """Too few replicas are ready: the cause that most of the missing ones share."""
     missing = found.floor - one.ready
     if not look:
         return Readiness(one.ready, "unknown", f"more than {LOOKED} workloads are short: its pods were not read")
@@ -120,7 +120,7 @@ def _short(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscale
 
 
 def _counts(pod: Document) -> bool:
-    """Whether a pod is a replica: one that was evicted, has ended or goes lies about, and another takes its place."""
+    """Whether a pod counts as a replica: not one that was evicted, has ended or is terminating."""
     gone = (pod.get("metadata") or {}).get("deletionTimestamp")
     return not gone and (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")
 
@@ -128,7 +128,7 @@ def _counts(pod: Document) -> bool:
 def _pods(reader: ClusterReader, namespace: str, one: _Scaled) -> list[Document]:
     found: list[Document] = []
     if not one.selector:
-        return found  # it would take every pod of the namespace
+        return found  # an empty selector would match every pod of the namespace
     for pod in reader.objects(PODS.format(namespace=namespace), limit=STATUS_PAGE, labels=one.selector):
         found.append(pod)
         if len(found) >= MOST_PODS:
@@ -150,7 +150,7 @@ def _absent(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscal
 
 
 def _held(pod: Document) -> Found | None:
-    """What keeps one pod from being ready; None where it is."""
+    """Why a pod is not ready; None if it is."""
     status = pod.get("status") or {}
     conditions = {one.get("type"): one for one in status.get("conditions") or []}
     if (conditions.get("Ready") or {}).get("status") == "True":
@@ -178,9 +178,9 @@ def _containers(status: Document) -> Iterator[Document]:
 
 
 def _last_event(reader: ClusterReader, namespace: str, name: str, reasons: Sequence[str], since: str = "") -> str:
-    """The message of the newest warning about an object, for one of these reasons and not from before `since`.
+    """The message of the newest warning about an object with one of these reasons, not older than `since`.
 
-    Empty where there is none, or we may not look.
+    Empty if there is none, or if we may not read Events.
     """
     fields = f"involvedObject.name={name},type=Warning"
     try:

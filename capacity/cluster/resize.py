@@ -1,4 +1,4 @@
-"""Resize pods in place: our notes on their owner first, then each pod, and what came back against what was asked."""
+"""Resizes pods in place: first our annotations on their owner, then each pod; then checks what the server returned."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ UNSUPPORTED = "node without support for resize"  # of the API server's 422, wher
 
 
 class NoResizeSupportError(ClusterError):
-    """The pod's node cannot resize pods: it is older, or runs another container runtime. No error of a pass."""
+    """The pod's node cannot resize pods: it is older, or runs another container runtime. The pass does not fail."""
 
 
 class PodGoneError(ClusterError):
-    """The pod went while the pass was under way: the one in its place is looked at in the next."""
+    """The pod was deleted during the pass; the next pass sizes its replacement."""
 
 
 @dataclass(slots=True)
 class OwnerNotes:
-    """Our notes on the owner of some pods, written once before the first of them is resized, by whichever thread."""
+    """Our annotations on the owner of pods, written once, by any thread, before the first pod is resized."""
 
     owner: PodOwner
     memory: SizeMemory
@@ -50,21 +50,21 @@ class OwnerNotes:
 
     @property
     def overdue(self) -> bool:
-        """Whether the noted expiry must be renewed: less than half of its time is left."""
+        """Whether the expiry must be renewed because less than half of its time is left."""
         noted, expires = size_expiry(self.owner.annotations), self.expires
         if expires is None or expires <= self.now or not self.owner.touched:
             return False
         return noted is None or (noted < expires and noted - self.now < (expires - self.now) / 2)
 
     def ensure(self, writer: ClusterWriter) -> None:
-        """Write them unless they are written. No pod is ever resized without its baseline."""
+        """Write them if they are not written yet. No pod is resized without its baseline."""
         with self._lock:
             if not self._written:
                 self._write(writer)
                 self._written = True
 
     def add_unsupported(self, writer: ClusterWriter, pod: PodState) -> None:
-        """Note that a pod's node cannot resize, so that it is asked and told once."""
+        """Note that a pod's node cannot resize, so that it is tried and reported once."""
         with self._lock:
             told = {**self.memory.told, pod.name: PodDecision(pod, {}, "NoResizeSupport", pod.unsupported).told}
             unsupported = {**self.memory.unsupported, pod.name: pod.uid}
@@ -78,14 +78,14 @@ class OwnerNotes:
 
 
 def forget(writer: ClusterWriter, owner: PodOwner) -> None:
-    """Remove our notes from an owner whose pods have the template's size again."""
+    """Remove our annotations from an owner whose pods have the template's size again."""
     _annotate(writer, owner, dict.fromkeys((key for key in SIZE_NOTES if key in owner.annotations), None))
 
 
 def _annotate(writer: ClusterWriter, owner: PodOwner, notes: Mapping[str, str | None]) -> None:
-    """A merge patch of annotations alone: the template is not touched, so nothing rolls."""
+    """Merge-patch the annotations only: the template does not change, so no rollout starts."""
     body = {"metadata": {"annotations": dict(notes)}}
-    for attempt in range(1, TRIES + 1):  # only our own keys are in it: what others change meanwhile is no matter
+    for attempt in range(1, TRIES + 1):  # it contains only our own keys, so concurrent changes by others do not matter
         try:
             writer.merge_target(owner.kind, owner.namespace, owner.name, body)
         except ClusterError as error:
@@ -96,10 +96,10 @@ def _annotate(writer: ClusterWriter, owner: PodOwner, notes: Mapping[str, str | 
 
 
 def resize(writer: ClusterWriter, namespace: str, pod: PodState, resources: Mapping[str, Resources]) -> None:
-    """Ask for these requests and limits, and compare what came back.
+    """Set these requests and limits, and compare them with the server's answer.
 
-    Raises `NoResizeSupportError` where the node cannot, `PodGoneError` where the pod went, and `ClusterError` where the
-    server refuses, keeps another size than was asked for, or somebody else resized the pod meanwhile.
+    Raises `NoResizeSupportError` if the node cannot resize, `PodGoneError` if the pod is gone, and `ClusterError` if
+    the server refuses, returns another size than requested, or somebody else resized the pod meanwhile.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -115,7 +115,7 @@ def resize(writer: ClusterWriter, namespace: str, pod: PodState, resources: Mapp
 
 
 def resize_body(pod: PodState, resources: Mapping[str, Resources]) -> Document:
-    """The patch: of each container only what changes, guarded by the version that was decided on."""
+    """The patch: only what changes in each container, guarded by the resourceVersion that was decided on."""
     asked = {one.name: one.asked for one in pod.containers}
     containers = []
     for name, after in resources.items():
@@ -151,7 +151,7 @@ def _meant(error: ClusterError, pod: PodState) -> ClusterError:
 
 
 def _read_again(writer: ClusterWriter, namespace: str, pod: PodState) -> PodState:
-    """The pod in its newer version, where nobody else resized it."""
+    """The newest version of the pod. Raises `ClusterError` if somebody else resized it."""
     try:
         fresh = read_pod(writer.pod(namespace, pod.name))
     except ClusterError as error:
@@ -165,7 +165,7 @@ def _read_again(writer: ClusterWriter, namespace: str, pod: PodState) -> PodStat
 
 
 def _require_taken(after: PodState, resources: Mapping[str, Resources]) -> None:
-    """The server drops what it does not resize without a word: only what came back counts."""
+    """Raise unless the answer has the requested sizes: the server silently drops what it cannot resize."""
     kept = {one.name: one.asked for one in after.containers}
     for name, asked in resources.items():
         for part in ("requests", "limits"):

@@ -1,4 +1,4 @@
-"""How many pods nodes must be ready for now. A buffer rises at once, and comes down when a peak is over for good."""
+"""Decides for how many pods nodes must be ready now. A buffer rises at once, and is reduced when a peak is over."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, Hea
 from capacity.model.policy import ControllerRules
 
 CALM = timedelta(minutes=30)  # a buffer moves once for what is planned in this time, as floors do
-SLACK = timedelta(minutes=2)  # beyond the lead time before missing nodes are reported: the autoscaler looks and writes
+SLACK = timedelta(minutes=2)  # beyond the lead time before missing nodes are reported: the autoscaler needs to update
 
 
 def decide_headroom(
     plan: Headroom | None, seen: BufferState, now: datetime, rules: ControllerRules | None = None
 ) -> HeadroomDecision:
-    """Decide what a buffer asks for now, and why. Deciding again on the result changes nothing within the same step.
+    """Decide how many pods a buffer asks for now, and why. Deciding again within the same step changes nothing.
 
     It covers every step that overlaps ``[now, now + controller period + one spare period]``, rises at once to what the
-    next half an hour needs, and comes down only to what that needs. Without a plan it is held until it expires.
+    next half hour needs, and is reduced only to that. Without a plan it is held until it expires.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def decide_headroom(
 
 
 def _steered(seen: BufferState) -> HeadroomDecision | None:
-    """What a person asked for on the buffer itself; None where nothing."""
+    """What a person requested with annotations on the buffer; None if nothing."""
     wishes = seen.wishes
     if wishes.excluded is not None:
         return HeadroomDecision(seen.replicas, "Excluded", wishes.excluded)
@@ -68,7 +68,7 @@ def _steered(seen: BufferState) -> HeadroomDecision | None:
 
 
 def _unplanned(seen: BufferState, now: datetime) -> HeadroomDecision:
-    """Held until it expires; nodes that nobody plans any more are given back then."""
+    """Hold the buffer until it expires; then remove it, since no plan needs its nodes."""
     if seen.replicas is not None and seen.expires is not None and now >= seen.expires:
         return HeadroomDecision(None, "PlanExpired", f"nobody renewed it by {seen.expires:%Y-%m-%dT%H:%MZ}")
     return _stays(seen, "HeldNoPlan", "no plan holds headroom for it")
@@ -93,14 +93,14 @@ def _planned(plan: Headroom, seen: BufferState, now: datetime, rules: Controller
 
 
 def _provisioned(plan: Headroom, seen: BufferState, now: datetime, detail: str) -> HeadroomDecision:
-    """A buffer that stands as planned; whether its nodes do where they had time to come."""
+    """A buffer that is as planned: whether its nodes are ready, once they have had time to join."""
     patience, moved = plan.lead_time + SLACK, seen.moved_at
     late = bool(seen.replicas) and not seen.provisioned and moved is not None and now - moved >= patience
     if not late or moved is None:
         return HeadroomDecision(seen.replicas, "AsPlanned", detail)
-    said = seen.message or "its status says nothing"
+    said = seen.message or "its status is empty"
     pods = f"{seen.replicas} pod{'s' * (seen.replicas != 1)}"
-    text = f"nodes for {pods} were asked for at {moved:%H:%MZ} and do not stand: {said}"
+    text = f"nodes for {pods} were requested at {moved:%H:%MZ} and are not ready: {said}"
     return _stays(seen, "BufferNotProvisioned", text)
 
 

@@ -1,4 +1,4 @@
-"""Robust linear regression of load on sales: fit, change of slope, saturation and spread."""
+"""Robust linear regression of load on sales: the fit, breaks in it, saturation, and the spread of errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS, CLOSE = 50, 1e-8  # reweighting ends when no line moves by more than thi
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """W lines. `slope` is as it was found, also below zero; `weights` are Huber's, 0 where nothing was seen."""
+    """W fitted lines. `slope` may be negative; `weights` are Huber's, 0 where a value is missing."""
 
     base: Array  # (W,)
     slope: Array  # (W,)
@@ -37,7 +37,7 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None =
     `size` (W, S): how large errors usually are at each step, up to a factor; None: the same everywhere.
 
     Iteratively reweighted least squares with Huber's weights and the median absolute deviation as scale. Standard
-    errors are Huber's, widened for errors and sales that hang together (first-order, Bartlett 1946).
+    errors are Huber's, widened for autocorrelation of errors and sales (first order, Bartlett 1946).
 
     >>> lines = fit_lines(np.arange(8.0), np.array([[1.0, 3.0, 5.0, 7.0, 90.0, 11.0, 13.0, 15.0]]))
     >>> lines.base.round(2).tolist(), lines.slope.round(2).tolist()
@@ -65,7 +65,7 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None =
 
 
 def _moved(before: tuple[Array, Array], after: tuple[Array, Array], x: Array) -> float:
-    """The most that any line moved, as a share of its own height."""
+    """The largest change of any line, as a share of its height."""
     top = x.max(axis=1, initial=0.0)
     height = np.abs(after[0]) + np.abs(after[1]) * top
     change = np.abs(after[0] - before[0]) + np.abs(after[1] - before[1]) * top
@@ -128,7 +128,7 @@ class Regimes:
 
 
 def newest_regimes(x: Array, y: Array, least: int) -> Regimes:
-    """The newest regime of `y` (W, S) over `x` (S,); a regime has at least `least` seen steps."""
+    """The newest regime of `y` (W, S) over `x` (S,); a regime has at least `least` observed steps."""
     start, ratio = np.zeros(len(y), dtype=np.intp), np.ones(len(y))
     rows = np.arange(len(y))
     for _ in range(MOST):
@@ -143,7 +143,7 @@ def newest_regimes(x: Array, y: Array, least: int) -> Regimes:
 
 
 def since(y: Array, start: Places) -> Array:
-    """The rows (W, S) from each one's `start` on; before it nothing was seen."""
+    """The rows (W, S) from the `start` of each on; NaN before it."""
     return np.where(np.arange(y.shape[1]) >= start[:, None], y, np.nan)
 
 
@@ -170,7 +170,7 @@ def _robust_power(error: Array, limit: Array) -> Array:
 
 
 def _change(x: Array, y: Array, before: Lines, after: Lines) -> tuple[Array, Array]:
-    """How far the load at median and high sales moved, as a share; and at high sales, as a ratio."""
+    """The change of the load at median and high sales, as a share; and at high sales, as a ratio."""
     seen = np.where(np.isnan(y), np.nan, x)
     usual = row_quantiles(seen, np.array([0.5, 0.95]))  # (W, 2)
     new = np.maximum(np.nan_to_num(after.at(usual)), 0.0)
@@ -179,7 +179,7 @@ def _change(x: Array, y: Array, before: Lines, after: Lines) -> tuple[Array, Arr
 
 
 def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, Places]:
-    """The largest Wald statistic of a break over all places, and its place: twice (W,)."""
+    """The largest Wald statistic over all possible breaks, and the step of that break: twice (W,)."""
     seen = ~np.isnan(y) & ~np.isnan(x)
     count = np.cumsum(seen, axis=1).astype(np.float64)
     xs, ys = _standard(np.broadcast_to(x, y.shape), seen), _standard(y, seen)
@@ -218,7 +218,7 @@ SATURATION_BETTER = 0.95  # of the robust squared error must remain at most
 
 
 def effective(rates: Array, saturation: Array, highest: Array) -> Array:
-    """Sales per hour as the load feels them: x / (1 + x / saturation), straight on (its tangent) beyond `highest`.
+    """Effective sales per hour after saturation: x / (1 + x / saturation), continued by its tangent beyond `highest`.
 
     >>> effective(np.array([10.0, 30.0]), np.array([10.0]), np.array([10.0])).tolist()
     [5.0, 10.0]
@@ -229,7 +229,7 @@ def effective(rates: Array, saturation: Array, highest: Array) -> Array:
 
 
 def find_saturation(x: Array, y: Array, lines: Lines) -> tuple[Array, Lines]:
-    """Where each row's load flattens (infinite: nowhere), and the lines over sales as the load then feels them."""
+    """The saturation of each row (infinite: none), and the lines over the effective sales."""
     answer = np.full(len(y), np.inf)
     rows = np.flatnonzero(_curvature(x, y, lines) < -BENT)
     if not len(rows):
@@ -253,7 +253,7 @@ def _loss(y: Array, fitted: Array, scale: Array) -> Array:
 
 
 def _curvature(x: Array, y: Array, lines: Lines) -> Array:
-    """The t statistic of a square term over the straight line, for errors that hang together: (W,)."""
+    """The t statistic of a square term added to the straight line, for autocorrelated errors: (W,)."""
     rest = y - lines.at(x[None, :])
     weights = np.where(np.isnan(rest), 0.0, lines.weights)
     mass = np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
@@ -285,7 +285,7 @@ def growth_power(rest: Array, fitted: Array) -> Array:
 
 
 def spreads(rest: Array, fitted: Array) -> tuple[Array, Array, Array]:
-    """Quantiles of errors brought to the typical load: excess (W, levels), typical (W,), power (W,).
+    """Quantiles of errors, scaled to the typical load: excess (W, levels), typical (W,), power (W,).
 
     Of n errors the quantile at level q is their order statistic at q (n + 1), as conformal prediction has it: the
     next error exceeds it with the stated chance (Vovk et al., 2005). Beyond the sample the largest one stands.

@@ -34,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with a source as a whole, which no single row shows: a column gone, no fresh row, an anomaly.
+    """Something wrong with a source as a whole: a missing column, no recent row, an anomaly.
 
     >>> Finding("freshness", "warn", "the newest row is 3:00:00 old, expected at most 2:00:00").severity
     'warn'
@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Where a score becomes a warning, and where it refuses to let the data through; shares in [0, 1].
+    """The scores below which an audit warns, and below which it refuses the data; shares in [0, 1].
 
     The defaults and why they are those: docs/decisions/0018.
     """
@@ -69,7 +69,7 @@ class Quality:
 
 
 def _refusing_warns(given: Any) -> Any:
-    """Thresholds as written, where a score that is refused is at least warned of."""
+    """The given thresholds, with the warning raised to at least the refusal."""
     if not isinstance(given, dict):
         return given
     warn, refuse = given.get("warn_below", Quality().warn_below), given.get("refuse_below")
@@ -89,7 +89,7 @@ ACCEPTS = {"number": ("number", "integer")}  # a whole number is a number
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between the columns that were promised (or last seen) and those that are there."""
+    """The differences between the columns that were promised (or last seen) and the present ones."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The columns that the source promises."""
+    """The columns that the source guarantees."""
 
     __pydantic_config__ = STRICT
 
@@ -119,7 +119,7 @@ class Contract:
     added: Annotated[Severity | None, Field(description="What a new column means. None: nothing.")] = None
 
     def findings(self, columns: Mapping[str, str]) -> tuple[Finding, ...]:
-        """What of the promise the columns that are there (name -> kind) break.
+        """The findings on present columns (name -> kind) that break the contract.
 
         >>> Contract({"price": "number"}).findings({"Price": "number"})[0].message
         "contract: column 'price' is gone, 'Price' came: renamed?"
@@ -133,9 +133,9 @@ class Contract:
 
 
 def compare_columns(expected: Mapping[str, str], got: Mapping[str, str]) -> Changes:
-    """What changed from the expected columns (name -> kind of value) to those that are there.
+    """The changes from the expected columns (name -> kind of value) to the present ones.
 
-    A column that went is paired with one of its kind that came if their names are alike, or if no other went or came.
+    A removed column is paired with an added one of its kind if their names are similar, or if there is no other.
 
     >>> compare_columns({"at": "time", "n": "integer"}, {"when": "time", "n": "text"})
     Changes(added=(), removed=(), renamed=(('at', 'when'),), retyped=(('n', 'integer', 'text'),))

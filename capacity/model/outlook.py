@@ -1,4 +1,4 @@
-"""What the coming twelve months may need, each figure with an interval; and when today's limits are reached."""
+"""The needs of the coming twelve months, each with an interval; and when today's limits are reached."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class MonthNeed:
-    """What one calendar month needs: at its peak, and what it costs as a whole. None: not known.
+    """The need of one calendar month at its peak, and its total cost. None: not known.
 
-    `sales` is the month's total, `nodes` those of the cheapest type that takes every pod, `cost` in the currency of the
-    supply. `storage` (bytes) is what claims ask for at its end.
+    `sales` is the month's total, `nodes` count the cheapest type that fits every pod, `cost` is in the currency of the
+    supply. `storage` (bytes) is what claims request at the end of the month.
     """
 
     month: date
@@ -60,7 +60,7 @@ class OutlookPart:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """A limit of today, its value and unit, and the first month that goes beyond it: at 0.95, and at the median."""
+    """A present limit, its value and unit, and the first month that exceeds it: at 0.95, and at the median."""
 
     limit: str
     value: float
@@ -71,7 +71,7 @@ class LimitReached:
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
-    """How far off the peak of a month was when it was forecast `days` before: over `windows` months of one group.
+    """The error of forecasts of a month's peak, made `days` before, over `windows` months of one group.
 
     `error` is the mean absolute error over the actual peak, `bias` the mean of the signed one (above 0: forecast too
     high), `covered` the share of peaks at or under the 0.95 quantile.

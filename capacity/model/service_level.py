@@ -16,7 +16,7 @@ Unit = Literal["ratio", "seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is promised of one figure: ratios in 0..1, times in seconds."""
+    """The target of one objective: ratios in 0..1, times in seconds."""
 
     name: str
     side: Side
@@ -39,10 +39,10 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceLevelObjective:
-    """A target and what is known of it. `value` None: not known, or (`untried`) nothing happened that could break it.
+    """A target and its measured value. `value` None: not known, or (`untried`) nothing happened that could break it.
 
     The error budget is what the target allows: 0.1 % of the minutes, 30 minutes to restore. A value at the bound of a
-    `<` promise has spent it all and broken the promise; less than nothing is left where it was overdrawn.
+    `<` target has spent the budget and missed the target; beyond it the budget left is negative.
 
     >>> uptime = ServiceLevelObjective(TARGETS["uptime"], 0.9997, "Prometheus")
     >>> uptime.kept, round(uptime.budget_left, 2)
@@ -77,7 +77,7 @@ class ServiceLevelObjective:
 
     @property
     def budget_left(self) -> float | None:
-        """The share of what the target allows that is not used up; None where it is not known."""
+        """The share of the error budget that is left; None if it is not known."""
         value, bound = self.value, self.target.bound
         if value is None:
             return 1.0 if self.untried else None
@@ -86,7 +86,7 @@ class ServiceLevelObjective:
 
 @dataclass(frozen=True, slots=True)
 class UpcomingPeak:
-    """The highest step that a workload's plan still has ahead."""
+    """The highest coming step of a workload's plan."""
 
     namespace: str
     name: str
@@ -101,7 +101,7 @@ class UpcomingPeak:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """When a part of the installation last did its work; `last` None: not known, or never. `late`: too long ago."""
+    """When a part of the installation last completed its work. `last` None: not known, or never. `late`: overdue."""
 
     what: str
     last: datetime | None
@@ -111,7 +111,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadStatus:
-    """What a pass would do now; `unknown` says why that cannot be told."""
+    """What a pass would do now; `unknown` says why that is not known."""
 
     plan: Plan | None = None
     outcomes: tuple[Outcome, ...] = ()
@@ -126,7 +126,7 @@ class WorkloadStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The promises over a window up to `now`, the peaks ahead, what is held; `failures`: what did not answer."""
+    """The objectives over a window up to `now`, the coming peaks, what is held; `failures`: sources that failed."""
 
     now: datetime
     window: timedelta
@@ -136,7 +136,7 @@ class Status:
 
     @property
     def broken(self) -> bool:
-        """Whether a promise that is known is not kept."""
+        """Whether an objective is known to be missed."""
         return any(objective.kept is False for objective in self.objectives)
 
     def peaks(self) -> list[UpcomingPeak]:

@@ -1,4 +1,4 @@
-"""Workloads: their autoscaler, their load, and what is promised for them."""
+"""Workloads: their autoscaler, their load, and their targets."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def _expression(pods: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Which of Prometheus' series are this workload's. A query of one's own must answer with exactly one series.
+    """Which Prometheus series belong to this workload. A custom query must return exactly one series.
 
-    In a query `$window` stands for the duration that one value speaks for, e.g. rate(x[$window]).
+    In a query `$window` stands for the duration that one value covers, e.g. rate(x[$window]).
     """
 
     __pydantic_config__ = STRICT
@@ -164,7 +164,7 @@ CeilingBuffer = Annotated[float | None, WrittenAs(Literal["honor"] | IncreasePol
 @shows_briefly
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload of the cluster, and what is promised for it; in capacity.yaml an item of `workloads:`.
+    """One workload of the cluster, and its targets; in capacity.yaml an item of `workloads:`.
 
     Parameters
     ----------
@@ -351,7 +351,7 @@ class Workload:
         self._require_one_scaling(where)
 
     def _require_one_scaling(self, where: str) -> None:
-        """Pods are either counted or resized: an autoscaler that counts them may not be the target of a resize."""
+        """A workload scales by the number of its pods or by their size: a resized workload may have no autoscaler."""
         vertical, kind = self.scaling == "vertical", self.target.kind
         given = self.vertical is not None
         require(given == vertical, "{}: expected vertical: with scaling: vertical, and only with it", where)
@@ -366,7 +366,7 @@ class Workload:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Namespace and name: what a plan and a config agree on."""
+        """Namespace and name, which identify it in a plan and in the configuration."""
         return self.namespace, self.name
 
     @property

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
-ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
+ORIGIN = "capacity"  # correlation ids begin with it, which distinguishes our tickets from all others
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of condition: impact and urgency as ITIL has them (1 high to 3 low), what runs by itself, who looks.
+    """A kind of condition: impact and urgency as in ITIL (1 high to 3 low), automatic remediation, and who detects it.
 
-    `patience`: how long its alert must have lasted before a ticket is opened, where an Alertmanager keeps count.
+    `patience`: how long its alert must have fired before a ticket is opened, if there is an Alertmanager.
     """
 
     impact: int
@@ -57,7 +57,7 @@ CONDITIONS = {
         1,
         1,
         "utilization is above its target, and the autoscaler adds nothing more",
-        "the autoscaler has added replicas as far as it wants to and may",
+        "the autoscaler has added as many replicas as its target and its ceiling allow",
         patience=timedelta(minutes=5),  # as the alert of rules.yaml: one hot minute is no incident
     ),
 }
@@ -88,7 +88,7 @@ class Condition:
 
     @property
     def correlation(self) -> str:
-        """What ties it to its ticket over all passes."""
+        """The id that connects it to its ticket over all passes."""
         return str(Correlation(self.name, self.subject))
 
     @property
@@ -98,7 +98,7 @@ class Condition:
 
     @property
     def runbook(self) -> str:
-        """Where the documentation tells what to do."""
+        """The address of its runbook."""
         return runbook_url(self.runbooks, self.name)
 
     @property
@@ -109,14 +109,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """What ties a condition to its ticket over all passes: `capacity/NAME/SUBJECT` where others store it."""
+    """The id that connects a condition to its ticket over all passes, stored as `capacity/NAME/SUBJECT`."""
 
     name: str
     subject: str
 
     @classmethod
     def parse(cls, text: str) -> Correlation | None:
-        """The correlation that a ticket or an alert bears; None where it is not of ours.
+        """The correlation id of a ticket or an alert; None if it is not ours.
 
         >>> Correlation.parse("capacity/PlanFailed/shop"), Correlation.parse("INC0010023")
         (Correlation(name='PlanFailed', subject='shop'), None)
@@ -135,7 +135,7 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a job has looked at: only there does a condition that it does not see count as cleared."""
+    """What a job has checked: only there does a condition that it does not find count as resolved."""
 
     job: Job
     subjects: Set[str]
@@ -169,7 +169,7 @@ WISHED: tuple[Reason, ...] = (
 
 
 def plan_conditions(audit: Audit, failures: Mapping[tuple[str, str], str]) -> list[Condition]:
-    """What stood in the way of a plan: refused data, data too old, workloads that could not be planned."""
+    """What prevented a plan: refused data, data too old, workloads that could not be planned."""
     found = []
     stale = any(finding.rule == "freshness" for finding in audit.findings)
     if audit.verdict == "refuse":
@@ -184,7 +184,7 @@ def plan_conditions(audit: Audit, failures: Mapping[tuple[str, str], str]) -> li
 
 
 def pass_conditions(outcomes: Sequence[Outcome]) -> list[Condition]:
-    """What a pass has met, by kind and namespace, its workloads listed. The text changes only with what it says."""
+    """The conditions that a pass found, by kind and namespace, with their workloads. Texts change only with them."""
     lines: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
         for name, line in _of(outcome):
@@ -209,20 +209,20 @@ def _of(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def _line(outcome: Outcome, decision: Decision) -> str:
-    """The reason, and of replicas that are not ready what keeps them: no counts, which change while nothing does."""
+    """The reason, and why replicas are not ready. No counts: they change while the condition does not."""
     readiness = None if outcome.observation is None else outcome.observation.readiness
     cause = None if readiness is None or decision.reason != "FloorNotReached" else readiness.cause
     return decision.reason if cause is None else f"{decision.reason}, cause: {cause}"
 
 
 def _unanswered(outcome: Outcome) -> bool:
-    """Whether the autoscaler adds nothing more: while it does, the remedy runs, and there is nothing to tell yet."""
+    """Whether the autoscaler adds no more replicas: while it does, that is the remediation, and nothing is reported."""
     seen = outcome.observation
     return seen is not None and (seen.desired <= seen.current or seen.current >= seen.ceiling)
 
 
 def _name(decision: Decision) -> str | None:
-    """The condition that a decision is, if any."""
+    """The condition that a decision means, if any."""
     if decision.reason == "CeilingReached":
         return "CeilingReached"
     if decision.reason in ("FloorLoweredByOthers", "FloorNotReached"):

@@ -1,4 +1,4 @@
-"""Messages to people: which breaches are due to be told, the words, and webhooks of Slack and Teams and e-mail."""
+"""Messages to people: which are due, their text, and how they are sent to Slack, Teams and by e-mail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Since when a breach is known, and when it was last told; None: not yet."""
+    """Since when a breach has been known, and when its last message was sent; None: not yet."""
 
     since: datetime
     at: datetime | None = None
@@ -48,23 +48,23 @@ Memory = Mapping[str, Told]  # by correlation
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How breaches are told: from which severity on, and after what time again."""
+    """Which breaches are sent: from which severity on, and repeated after which time."""
 
     critical_only: bool = False
     repeat: timedelta = timedelta(hours=4)
 
     def wants(self, condition: Condition) -> bool:
-        """Whether a breach of this severity is told at all."""
+        """Whether a breach of this severity is sent at all."""
         return not self.critical_only or condition.kind.severity == "critical"
 
 
 def due_messages(
     conditions: Sequence[Condition], scope: Scope, known: Memory, now: datetime, manner: Manner
 ) -> tuple[list[Message], dict[str, Told]]:
-    """What is to be told now, and what will then be known.
+    """The messages to send now, and the record to keep of them.
 
-    A breach is told once it has lasted as long as its kind asks for, again after `manner.repeat`, and when it is over.
-    What lies outside the scope of this job stays as it is known.
+    A message is sent once a breach has lasted as long as its kind requires, again after `manner.repeat`, and when it is
+    over. Breaches outside the scope of this job stay in the record.
 
     >>> from datetime import UTC
     >>> now, stale = datetime(2026, 11, 27, tzinfo=UTC), Condition("PlanStale", "shop", "no plan")
@@ -97,7 +97,7 @@ def _due(told: Told, condition: Condition, now: datetime, manner: Manner) -> boo
 
 
 def _breach(condition: Condition) -> Message:
-    """A message with a link to the runbook; where no address was configured, it names the file."""
+    """A message with a link to the runbook, or its file name if no address is configured."""
     text = f"{condition.detail}\nWhat happens by itself: {condition.kind.remediation}."
     title, published = f"[{condition.kind.severity}] {condition.title}", "://" in condition.runbook
     if published:
@@ -114,7 +114,7 @@ def _over(name: str) -> Message | None:
 
 
 def plan_message(plan: Plan, zone: tzinfo) -> Message:
-    """The peaks of a plan, the highest first, in the times of a zone."""
+    """The peaks of a plan, the highest first, with times in a time zone."""
     highest = sorted(plan.workloads, key=lambda one: one.peak.replicas, reverse=True)
     more = len(highest) - MOST
     until = plan.valid_until.astimezone(zone)
@@ -132,14 +132,14 @@ def _peaks(plans: Sequence[WorkloadPlan], now: datetime, zone: tzinfo) -> Iterat
 
 
 def memory_document(known: Memory) -> dict[str, list[str | None]]:
-    """What is known as JSON values: by correlation, since when and when it was told."""
+    """The record as JSON values: by correlation id, since when and when a message was sent."""
     return {
         name: [told.since.isoformat(), None if told.at is None else told.at.isoformat()] for name, told in known.items()
     }
 
 
 def read_memory(document: object) -> dict[str, Told]:
-    """What is known, of JSON values that others may have changed: what cannot be read is not known.
+    """The record from JSON values that others may have edited: what cannot be read is ignored.
 
     >>> found = read_memory({"capacity/PlanStale/shop": ["2026-11-27T00:00:00+00:00", None], "x": "y"})
     >>> {name: (str(told.since), told.at) for name, told in found.items()}
@@ -157,7 +157,7 @@ def read_memory(document: object) -> dict[str, Told]:
 
 
 def send(settings: MessageSettings, messages: Sequence[Message]) -> Iterator[str]:
-    """Send the messages to everybody that the settings name; gives what stood in the way, one line each."""
+    """Send the messages to everybody that the settings name. Yields one warning for each failure."""
     if not messages:
         return
     for name, hook, body in (("slack", settings.slack, slack_body), ("teams", settings.teams, teams_body)):
@@ -185,7 +185,7 @@ def slack_body(message: Message) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """Slack's own three characters, so that a name starts no link and mentions nobody."""
+    """Escape Slack's three special characters, so that a name starts no link and mentions nobody."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -202,7 +202,7 @@ def teams_body(message: Message) -> dict[str, Any]:
 
 
 def _post(name: str, file: Path, body: dict[str, Any]) -> None:
-    """The path of a webhook is its secret: errors name the host alone."""
+    """Post to a webhook. Its path is a secret: errors name only the host."""
     import json
 
     key = f"incidents.messages.{name}.url_file"

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.load.scalability import replicas_for_requests
+from capacity.load.throughput import replicas_for_requests
 from capacity.model import DataError, Demand, Forecast, Limits, Resource, Workload, require
 from capacity.model.arrays import Array, Counts, Mask, Places
 from capacity.planning.optimum import DAY, EPOCH, Days

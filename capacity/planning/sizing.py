@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from capacity.load.scalability import MOST_REPLICAS
-from capacity.load.scalability import peak_throughput as peak_throughput
-from capacity.load.scalability import replicas_for_requests as replicas_for_requests
+from capacity.load.throughput import MOST_REPLICAS
+from capacity.load.throughput import peak_throughput as peak_throughput
+from capacity.load.throughput import replicas_for_requests as replicas_for_requests
 from capacity.model import DataError, Pool, TargetBound, Workload
 from capacity.model import fit_throughput as fit_throughput
 from capacity.model.arrays import Array, Counts

@@ -30,8 +30,8 @@ LEAST_STEPS = 4
 class ComingPeak:
     """The step of a forecast with the highest sales: what is expected there, and between which quantiles.
 
-    `expected`, `low` and `high` are in the unit of the forecast, at the levels `expected_level`, `low_level` and
-    `high_level`: the level nearest to the median, the lowest and the highest one that were forecast.
+    `expected`, `low` and `high` are in the unit of the forecast: at the forecast level nearest to the median
+    (`expected_level`), at the lowest level, and at the highest one (`high_level`).
     """
 
     at: datetime
@@ -39,7 +39,6 @@ class ComingPeak:
     low: float
     high: float
     expected_level: float
-    low_level: float
     high_level: float
 
 
@@ -115,7 +114,7 @@ def coming_peak(forecast: Forecast) -> ComingPeak:
     top = int(values[:, middle].argmax())
     at: datetime = forecast.quantiles.index[top].to_pydatetime()
     low, expected, high = (float(value) for value in values[top, [0, middle, -1]])
-    return ComingPeak(at, expected, low, high, float(levels[middle]), float(levels[0]), float(levels[-1]))
+    return ComingPeak(at, expected, low, high, float(levels[middle]), float(levels[-1]))
 
 
 def past_growth(history: pd.Series, holidays: Sequence[str] = ()) -> Growth:

@@ -1,4 +1,4 @@
-"""Days and calendar months as steps."""
+"""Operations on steps of days and of calendar months."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def numbers(series: pd.Series, name: str) -> pd.Series:
 
 
 def without_week(logs: Array, days_per_slot: float) -> Array:
-    """Logs less the weekday's usual distance from the days around it; closed weekdays become gaps."""
+    """Logarithms without the weekday's usual difference from the days around it; closed weekdays become gaps."""
     if days_per_slot > 1 or len(logs) < 3 * WEEK_DAYS:
         return logs
     off = logs - rolling_median(logs, WEEK_DAYS, center=True)
@@ -39,7 +39,7 @@ def without_week(logs: Array, days_per_slot: float) -> Array:
 
 
 def without_closures(logs: Array, window: int) -> Array:
-    """Logs with gaps where business stood still for three steps to half a window and then went on."""
+    """Logarithms with gaps where business was closed for three steps to half a window."""
     if not np.nanmin(logs) < median(logs) + np.log(CLOSED):
         return logs
     before, after = rolling_median(logs, window), rolling_median(logs[::-1], window)[::-1]
@@ -89,13 +89,13 @@ def month_zone(index: pd.DatetimeIndex, timezone: str = "UTC") -> str | None:
 
 
 def _closer_than_months(index: pd.DatetimeIndex) -> bool:
-    """Whether the first steps are too close for months, as nearly every series' are; repeated steps say nothing."""
+    """Whether the first steps are too close for months, as in nearly every series; repeated steps are not compared."""
     apart = np.abs(np.diff(index.asi8[:LEAST]))
     return bool(((apart > 0) & (apart < SHORTEST_MONTH * PER_SECOND[index.unit])).any())
 
 
 def months_apart(index: pd.DatetimeIndex, timezone: str = "UTC") -> int:
-    """How many months lie between steps that are month starts (12: years); 0 where they are not.
+    """The number of months between steps that are month starts (12: years); 0 if they are not month starts.
 
     >>> months_apart(pd.date_range("2026-01-01", periods=5, freq="QS", tz="UTC"))
     3

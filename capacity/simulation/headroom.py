@@ -1,4 +1,4 @@
-"""Nodes under the pods of a workload in a replay: what its headroom keeps ready, who waits for a node, and the cost.
+"""Replays the nodes of a workload: which ones its headroom keeps ready, which pods wait for a node, and the cost.
 
 Headroom is planned and decided as production does it: from the plans in force, a decision a minute. `advise` and
 `simulate` step pods and nodes together, so that a pod without a node is missed by its service and its autoscaler.
@@ -33,11 +33,11 @@ ASSUMED_PODS = 8  # on a node, where no type of node is known
 
 @dataclass(frozen=True, slots=True)
 class HeadroomScore:
-    """What became of pods and nodes in a replay; `name` says whose pods, on which nodes.
+    """The score of one policy on nodes in a replay; `name` says which pods, on which nodes.
 
-    `misses`: times at which pods began to wait for a node. `waiting_minutes`: minutes in which any pod did.
-    `node_hours`: of nodes that run pods, stand ready or were ordered. `cost`: in hours of a full node, those that stand
-    ready and run nothing at the price of standby.
+    `misses`: how often pods began to wait for a node. `waiting_minutes`: minutes in which any pod waited.
+    `node_hours`: of nodes that run pods, are kept ready or were requested. `cost`: in hours of a full node; ready nodes
+    that run nothing count at the price of standby.
     """
 
     name: str
@@ -49,21 +49,20 @@ class HeadroomScore:
 
 
 def alone(workload: Workload) -> Workload:
-    """The workload as its autoscaler alone runs it; its plan is made at the headroom's level, and sets no floors."""
+    """The workload without floors: only its autoscaler scales it, and its plan is made at the headroom's level."""
     level = workload.quantile_level if workload.headroom is None else workload.headroom.level
     return replace(workload, policy=Followed(round(100 * workload.target_utilization)), quantile_level=level)
 
 
 def headroom_of(plans: Mapping[datetime, WorkloadPlan], workload: Workload) -> dict[datetime, Headroom]:
-    """The headroom of each plan, by the moment at which it came into force. Raises `DataError` as `plan_headroom`."""
+    """The headroom of each plan, by the time from which it was in force. Raises `DataError` as `plan_headroom` does."""
     return {moment: plan_headroom([plan], [workload]) for moment, plan in plans.items()}
 
 
 def decided_buffer(plans: Mapping[datetime, Headroom], begin: datetime, passes: int) -> Counts:
-    """What a buffer asks for after each pass of a minute from `begin` on (passes,), 0 before the first plan.
+    """The pods that a buffer asks for after each pass, one a minute from `begin` on (passes,); 0 before the first plan.
 
-    `plans`: by the moment at which each came into force. A pass that sees no other step of its plan than the one
-    before it is not asked.
+    `plans`: by the time from which each was in force. A pass within the same step of the plan decides nothing new.
     """
     found = np.zeros(passes, dtype=np.int64)
     arrivals, current, state, at = sorted(plans.items()), None, BufferState(), 0
@@ -82,14 +81,14 @@ def decided_buffer(plans: Mapping[datetime, Headroom], begin: datetime, passes: 
 
 
 def _next_step(plan: Headroom, now: datetime) -> datetime:
-    """The first moment at which a decision sees another step of the plan, or its end."""
+    """The first time at which a decision depends on another step of the plan, or on its end."""
     reach = 2 * ControllerRules().period
     seen = [now + plan.step - (now + ahead - plan.start) % plan.step for ahead in (timedelta(0), reach, reach + CALM)]
     return min(*seen, plan.end if now < plan.end else now + TICK)
 
 
 def with_node_lead_time(workload: Workload, types: Sequence[NodeType]) -> Workload:
-    """The workload whose headroom names the lead time of its nodes, as it is planned with in production."""
+    """The workload with the lead time of its nodes in its headroom, as in production."""
     rules = workload.headroom
     if rules is None:
         return workload
@@ -97,9 +96,9 @@ def with_node_lead_time(workload: Workload, types: Sequence[NodeType]) -> Worklo
 
 
 def pool_for(workload: Workload, types: Sequence[NodeType] = ()) -> NodePool:
-    """The nodes under a workload with headroom: as many pods on each as the type that takes them for the least holds.
+    """The nodes of a workload with headroom; each holds as many pods as the cheapest node type that fits them.
 
-    Where no type is known, 8 fit. 19 of 20 nodes join within the node lead time. The workload has its nodes alone.
+    If no type is known, 8 pods fit. 19 of 20 nodes join within the node lead time. No other workload uses the nodes.
     """
     size = workload.replica.cpu_request, workload.replica.memory_request
     each = {node.name: pods_per_node(node, size) for node in types}
@@ -115,7 +114,7 @@ def pool_for(workload: Workload, types: Sequence[NodeType] = ()) -> NodePool:
 
 @dataclass(frozen=True, slots=True)
 class OnNodes:
-    """A policy on nodes of its own; `ahead`: pods for which they stand ready at every judged sync (ticks,)."""
+    """A policy on its own nodes; `ahead`: pods for which nodes are kept ready at every judged sync (ticks,)."""
 
     name: str
     policy: Policy
@@ -123,9 +122,10 @@ class OnNodes:
 
 
 def replay_on_nodes(case: Case, lanes: Sequence[OnNodes], pool: NodePool, seed: int) -> tuple[HeadroomScore, ...]:
-    """Step policies on a case whose nodes join late: a pod starts when its node has joined. Equal seeds, equal scores.
+    """Simulate policies on a case whose nodes join late: a pod starts when its node has joined.
 
-    Each policy has nodes of its own, and runs at the beginning what its autoscaler would have settled on.
+    Each policy has its own nodes, and starts with the replicas that its autoscaler would have settled on. Equal seeds
+    give equal scores.
     """
     demand = case.ticks(case.demand)[-case.judged_ticks :]
     policies = [lane.policy for lane in lanes]
@@ -146,7 +146,7 @@ def replay_on_nodes(case: Case, lanes: Sequence[OnNodes], pool: NodePool, seed: 
 
 
 class _Tally:
-    """The sums of every lane's nodes so far, in slots for pods, and of the minute that is not over."""
+    """The sums of the nodes of every lane so far, in slots for pods, and of the current minute."""
 
     def __init__(self, nodes: Nodes, pool: NodePool, lanes: int) -> None:
         self._nodes, self._each = nodes, pool.pods_per_node

@@ -1,4 +1,4 @@
-"""The HPA's rules for many lanes at once: one CPU metric, no `behavior`. Lane by lane it is what `hpa.sync` gives."""
+"""The HPA for many lanes at once: one CPU metric, no `behavior`. Each lane gives the same result as `hpa.sync`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from capacity.simulation.hpa.sync import FACTOR, LEAST
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One lane's HPA: target in whole percent, stabilization on the way down, ceiling.
+    """The HPA of one lane: target in whole percent, scale-down stabilization, ceiling.
 
-    `follows` False: there is no HPA, the floor alone is what is set.
+    `follows` False: there is no HPA, and the floor is the number of replicas.
     """
 
     target: int = 80
@@ -79,7 +79,7 @@ class Reactive:
         return np.where(held, replicas, proposed), seen.counted > 0
 
     def _with_unready(self, lanes: Places, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
-        """What these lanes ask for on the way up, where pods that do not count yet are taken to use nothing."""
+        """The replicas that these lanes ask for when scaling up; pods that do not count yet are assumed idle."""
         counted, utilization = seen.counted[lanes], seen.utilization[lanes]
         everyone = counted + seen.unready[lanes]
         second = np.floor_divide(counted * utilization, np.maximum(everyone, 1)) / self._target[lanes]
@@ -91,7 +91,7 @@ class Reactive:
 class _Windows:
     """The recommendations that lanes remember, each over its own stabilization window; 0 where there was none.
 
-    Lanes of one window stand side by side here. Van Herk's blocks: a window ends in this block and began in the last
+    Lanes with the same window are adjacent. Van Herk's algorithm: a window ends in this block and began in the previous
     one, whose suffix maxima are kept.
     """
 
@@ -136,7 +136,7 @@ class _Block:
         return self._at == len(self._values)
 
     def take(self, value: Counts) -> Counts:
-        """Note a recommendation; the highest of those of the block before that are not too old yet."""
+        """Note a recommendation; returns the highest of the previous block that is still within the window."""
         self._values[self._at] = value[self.lanes]
         self._at += 1
         return np.asarray(self._suffix[self._at])

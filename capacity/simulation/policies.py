@@ -34,8 +34,8 @@ STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
 class Policy:
     """A name, the floor at every judged sync (ticks,), and the HPA above it (`rule.follows` False: none).
 
-    `swept`: one of the many HPAs alone that span the frontier, not a policy to be shown by itself. `steer` makes what
-    decides the floor at each sync, from the HPA's status; `floor` is then where it begins.
+    `swept`: one of the many plain HPAs that span the frontier, not a policy to show by itself. `steer` returns a
+    function that decides the floor at each sync from the HPA's status; `floor` is then the initial one.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Policy:
 
 
 def hpa_sweep(case: Case) -> list[Policy]:
-    """HPAs alone, at every target and stabilization: their undominated points are the frontier to beat."""
+    """Plain HPAs at every target and stabilization: their undominated points are the frontier to beat."""
     lowest = np.full(case.judged_ticks, case.promise.floor)
     return [
         Policy(
@@ -58,12 +58,12 @@ def hpa_sweep(case: Case) -> list[Policy]:
 
 
 def static_peak(case: Case) -> Policy:
-    """As many replicas as the highest demand before would have needed, at all times."""
+    """A constant number of replicas: what the highest earlier demand would have needed."""
     return _static(case, "static peak", float(case.demand[: case.begin].max()))
 
 
 def cron_schedule(case: Case, target: int = 70) -> Policy:
-    """A person's schedule beside an HPA: the highest need of each hour of the week in the four weeks before."""
+    """A schedule that a person would write, above an HPA: the highest need of each hour of the week in four weeks."""
     known = case.demand[max(0, case.begin - case.steps_in(4 * ONE_WEEK)) : case.begin]
     season = case.steps_in(ONE_WEEK if len(known) >= case.steps_in(2 * ONE_WEEK) else ONE_DAY)
     hour = case.steps_in(ONE_HOUR)
@@ -186,7 +186,7 @@ def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Tria
 
 
 def optimum_trial(case: Case) -> Trial:
-    """The clairvoyant's bound: replicas are there when needed, pods are paid for from their start on; no cluster."""
+    """The clairvoyant bound: replicas are ready when needed, and pods are paid for from their start; no cluster."""
     demand = case.ticks(case.demand)[-case.judged_ticks :]
     ahead = max(1, round(case.promise.start / SYNC_PERIOD))
     ready = clairvoyant(case.needed(demand), ahead)
@@ -220,7 +220,7 @@ class Frontier:
     def cost_at(self, violations: float) -> float:
         """Least pod-hours at which the swept policy violates no more than this, interpolated between its points.
 
-        Infinite where none of its points violates so little.
+        Infinite if none of its points violates so little.
 
         >>> Frontier(np.array([100.0, 140.0]), np.array([20.0, 0.0])).cost_at(10.0)
         120.0
@@ -246,7 +246,7 @@ def frontier(pod_hours: Array, violations: Array) -> Frontier:
 def saving(policy: tuple[float, float], swept: Frontier) -> float:
     """Share of pod-hours saved at equal violations by a policy of (pod-hours, violations).
 
-    Where the swept policy never violates so little, it is compared at its fewest violations: less than is true.
+    If the swept policy never violates so little, it is compared at its fewest violations, which understates the saving.
 
     >>> saving((90.0, 10.0), Frontier(np.array([100.0, 140.0]), np.array([20.0, 0.0])))
     0.25

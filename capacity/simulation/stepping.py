@@ -1,4 +1,4 @@
-"""A cluster stepped through time: demand in, pods started and stopped, load served or lost. Lanes side by side."""
+"""Simulates a cluster over time, many lanes at once: demand arrives, pods start and stop, load is served or lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATE = 0.01  # one request of a hundred waits longer than the 99th percentile
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What `replica_capacity` (demand units of one replica at 100 %) becomes with many replicas.
+    """What many replicas serve; `replica_capacity` is the demand that one replica serves at 100 %.
 
     Universal Scalability Law: ``X(n) = capacity x n / (1 + contention (n - 1) + coherence n (n - 1))`` (Gunther, 2007).
 
@@ -51,7 +51,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A promise on waiting: the 99th percentile of the wait stays within `wait` mean service times.
+    """An objective for waiting: the 99th percentile of the wait stays within `wait` mean service times.
 
     `slots`: requests served at once by what shares one queue (the workers of a pod where each pod has its own queue).
     `variability`: ``(Ca^2 + Cs^2) / 2``, 1 for Poisson arrivals and exponential service.
@@ -62,7 +62,7 @@ class Objective:
     variability: float = 1.0
 
     def highest_utilization(self) -> float:
-        """The highest utilization at which the promise holds, by Erlang C and Allen-Cunneen.
+        """The highest utilization at which the objective is met, by Erlang C and Allen-Cunneen.
 
         >>> [round(Objective(slots, 1.0).highest_utilization(), 2) for slots in (4, 8, 16, 64)]
         [0.42, 0.64, 0.79, 0.94]
@@ -104,7 +104,7 @@ EVICTION = timedelta(minutes=5)  # the default toleration of an unreachable node
 
 @dataclass(frozen=True, slots=True)
 class ZoneLoss:
-    """One of `zones` fails `after` the beginning; its pods are replaced only when their nodes are given up."""
+    """One of `zones` fails `after` the beginning; its pods are replaced only after their eviction."""
 
     after: timedelta
     zones: int = 3
@@ -135,9 +135,9 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What happened: each array (ticks, lanes). `offered` is demand and what came back; `pods` cost, `ready` serve.
+    """The history of a run: each array (ticks, lanes). `offered` is demand with retries; `pods` cost, `ready` serve.
 
-    `floor` is the one that stood: of steered lanes, what was decided.
+    `floor` is the one in force; for steered lanes, the decided one.
     """
 
     tick: timedelta
@@ -165,9 +165,9 @@ def run_cluster(
 ) -> Run:
     """Step every lane through `demand` and `floor`, both (ticks, lanes) of the HPA's sync period of 15 s.
 
-    What runs at the beginning is the first floor, or where the lane's HPA would have settled. Equal arguments and an
-    equal generator give an equal run. `steered`: lanes whose floor is decided at each tick, from the HPA's status; what
-    `floor` has of them is where they begin.
+    A lane starts with the first floor, or with the replicas that its HPA would have settled on. Equal arguments and an
+    equal generator give an equal run. `steered`: lanes whose floor is decided at each tick from the HPA's status, and
+    only begins as `floor` has it.
 
     >>> demand = np.full((240, 1), 100.0)
     >>> floor = np.full((240, 1), 2)
@@ -190,7 +190,7 @@ def run_cluster(
 
 
 def settled(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule]) -> Counts:
-    """What runs where each lane's HPA has settled on a demand, at least the floor, all (lanes,)."""
+    """The replicas that each lane's HPA settles on for a constant demand, at least the floor, all (lanes,)."""
     target = np.array([rule.target if rule.follows else np.inf for rule in rules])
     wanted = np.ceil(100 * demand / (cluster.service.replica_capacity * target)).astype(np.int64)
     found: Counts = np.minimum(np.maximum(wanted, floor), [rule.ceiling for rule in rules])
@@ -224,7 +224,7 @@ Steer = Callable[[int, HpaStatus], int]  # tick and status -> the floor that sta
 
 
 class _Record:
-    """What is written down at every tick."""
+    """The record of every tick."""
 
     def __init__(self, demand: Array) -> None:
         self.offered = np.empty(demand.shape)
@@ -236,7 +236,7 @@ class _Record:
 
 
 class Stage:
-    """The cluster at one moment; it keeps of the past only what the HPA's metrics are late by."""
+    """The cluster at one moment, with as much of the past as the HPA's metrics lag behind."""
 
     def __init__(
         self, cluster: Cluster, first: Counts, rules: list[Rule], starts: Starts, ahead: Counts | None = None
@@ -255,7 +255,7 @@ class Stage:
         self._noticed = {at + round(EVICTION / SYNC_PERIOD) for at, _ in self._fails}
 
     def look(self, demand: Array) -> None:
-        """What metrics say of a demand (lanes,) that the pods of now serve."""
+        """Measure a demand (lanes,) that the present pods serve."""
         self._served = demand, self._cluster.service.capacity(self._pods.ready)
 
     def status_of(self, lane: int) -> HpaStatus:

@@ -1,4 +1,4 @@
-"""Whether the newest day of orders is like those before it: its hours, its total, its clock, and what its rows are."""
+"""Compares the newest day of orders with earlier days: its hours, its total, its clock, and the values of its rows."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ LEAST_UNREADABLE = 5  # rows without a time
 
 
 def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[date] = ()) -> Audit:
-    """The audit with what is unusual of the newest days: of their counts, their clock and their composition.
+    """The audit with what is unusual about the newest days: their counts, their clock and their composition.
 
-    `known_days` (local dates of holidays, promotions and declared outages) are not judged, and say nothing of others.
-    A day that is over at the table's `now` is judged as a whole, another up to its newest whole step.
+    `known_days` (local dates of holidays, promotions and declared outages) are neither judged nor compared with others.
+    A day that is over at the table's `now` is judged as a whole, a current day up to its newest whole step.
     """
     asked = table.settings.anomalies
     if asked is None or audit.first is None or audit.last is None:
@@ -62,9 +62,9 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
 
 
 def _end(table: OrderTable) -> datetime:
-    """Where the newest day that is judged ends: with the local day where that is over, else with the last whole step.
+    """The end of the newest day that is judged: of the local day if that is over, otherwise of the last whole step.
 
-    Of measurements a missing row is a gap, so that a day may end wherever its newest row is.
+    For measurements a missing row is a gap, so a day may end wherever its newest row is.
     """
     zone, step = ZoneInfo(table.timezone), table.settings.step
     whole: datetime = (table.steps()[-1] + step).to_pydatetime()
@@ -84,7 +84,7 @@ def _newest(table: OrderTable) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is looked at: the days of 24 hours that end at `end`, the newest of them judged."""
+    """The comparison: days of 24 hours, the last of which ends at `end` and is judged."""
 
     table: OrderTable
     end: datetime
@@ -92,7 +92,7 @@ class _Look:
     known_days: frozenset[date]
 
     def findings(self) -> tuple[Finding, ...]:
-        """Of the newest days, the newest first."""
+        """The findings on the newest days, the newest first."""
         days = max(1, self.asked.window // DAY)
         rows, (values, unit) = self._days(self.table.row_counts()[0]), self._values()
         skip = self._skipped(len(rows))
@@ -119,7 +119,7 @@ class _Look:
         return (*found, *unreadable_lately(self.table, self.asked.otherwise))
 
     def _values(self) -> tuple[Array, float]:
-        """The sales of each day's steps in units that vary as counts do, and the unit: what a row is worth."""
+        """The sales of each day's steps in units that vary as counts do, and that unit: the typical value of a row."""
         series = self.table.total(self.end)
         total, unit = float(series.sum()), 1.0
         if self.table.settings.value.sum is not None and total > 0:
@@ -131,7 +131,7 @@ class _Look:
     def _days(self, series: pd.Series) -> Array:
         """One row per day, oldest first, of at most as many days as are compared; NaN where the source has a gap.
 
-        Rows and values have the same days, also where the oldest rows are bad and have no value.
+        Row counts and values have the same days, even if the oldest rows are bad and have no value.
         """
         step = pd.Timedelta(self.table.settings.step)
         steps = DAY // self.table.settings.step
@@ -223,13 +223,13 @@ class _Window:
         return read_columns(self.judgement.settings, self.judgement.source.columns)
 
     def identifiers(self) -> frozenset[str]:
-        """The columns that tell orders apart: of others, how many values differ depends on how many rows there are."""
+        """The columns that identify orders. In other columns the number of values depends on the number of rows."""
         settings = self.judgement.settings
         unique = {name for rule in settings.rules if rule.unique is not None for name in rule.columns()}
         return frozenset(unique | {name for name in (settings.value.count_distinct,) if name is not None})
 
     def sample(self) -> None:
-        """Make `newest`: the judged rows of the window, each with its day (0 is the newest) and a hash of all of it."""
+        """Create `newest`: the judged rows of the window, each with its day (0 is the newest) and a hash of the row."""
         moment, end = f"{OWN}moment", self.end.timestamp()
         begin = (self.end - timedelta(days=DAYS)).timestamp()
         chosen = [quote(name) for name in self.columns]
@@ -245,7 +245,7 @@ class _Window:
         )
 
     def aggregates(self) -> pd.DataFrame:
-        """One row per day: what is counted of its rows."""
+        """One row per day, with the counts of its rows."""
         asked = {"n": "count(*)", "distinct_rows": f"count(DISTINCT {ROW_HASH})", **self._times(), **self._values()}
         for place, name in enumerate(self.columns):
             column = quote(name)
@@ -341,7 +341,7 @@ def _ids(window: _Window) -> str:
 
 
 def group_statistics(table: OrderTable, end: datetime) -> tuple[Statistic, ...]:
-    """The shares of the groups and of rows that fail, where the rows were counted in the database that holds them."""
+    """The shares of the groups and of failed rows, if the rows were counted in their database."""
     day = f"CAST(floor(({end.timestamp()} - step_start) / {DAY_SECONDS}) AS INTEGER)"
     query = (
         f"SELECT {day} AS day, grp, len(failed) = 0 AS good, sum(row_count) AS n FROM counted "
@@ -383,9 +383,9 @@ def unjudged(table: OrderTable) -> tuple[str, ...]:
 
 
 def state_notes(table: OrderTable) -> tuple[str, ...]:
-    """A note on rows that are no orders by a column beside them, such as cancelled ones, where nothing leaves them out.
+    """A note on rows that another column marks as no orders, such as cancelled ones, if no rule leaves them out.
 
-    They may have been work when they came: whether they count is for somebody to say.
+    They may have caused load when they arrived, so a person must decide whether they count.
     """
     judgement = table.judgement
     names = () if judgement is None else state_columns(table.settings, list(judgement.source.columns))
@@ -408,7 +408,7 @@ def state_notes(table: OrderTable) -> tuple[str, ...]:
 
 
 def zone_notes(table: OrderTable) -> tuple[str, ...]:
-    """A note on a column that may name the zone of each row, beside times that name none."""
+    """A note on a column that may name the time zone of each row, if the times name none."""
     judgement, settings = table.judgement, table.settings
     if judgement is None or not judgement.time.local:
         return ()
@@ -443,7 +443,7 @@ def clock_findings(table: OrderTable, severity: Severity) -> tuple[Finding, ...]
 
 
 def group_notes(table: OrderTable) -> tuple[str, ...]:
-    """Notes on groups that are written in several ways, and on those that look like a person's address or number."""
+    """Notes on groups spelled in several ways, and on groups that look like e-mail addresses or telephone numbers."""
     if table.settings.group is None:
         return ()
     query = "SELECT DISTINCT grp FROM counted WHERE grp IS NOT NULL AND aside = 0 ORDER BY grp"
@@ -469,9 +469,9 @@ def group_notes(table: OrderTable) -> tuple[str, ...]:
 
 
 def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, ...]:
-    """Whether rows without a readable time come more often among the newest day's rows than before them.
+    """Whether rows without a readable time are more frequent among the newest day's rows than before.
 
-    They belong to no day: their place in the source says when they came, where it is in the order of time.
+    They belong to no day: their position says when they arrived, if the source is in the order of time.
     """
     judgement = table.judgement
     if judgement is None or _without_time(table) < LEAST_UNREADABLE:
@@ -493,6 +493,6 @@ def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, .
 
 
 def _without_time(table: OrderTable) -> int:
-    """Rows without a readable time, from what was counted: where there are none, no row is read again."""
+    """The number of rows without a readable time, from the counts: if there are none, no row is read again."""
     query = "SELECT coalesce(sum(row_count), 0) FROM counted WHERE step_start IS NULL"
     return int((table.database.execute(query).fetchone() or (0,))[0])

@@ -151,7 +151,7 @@ def _last_month(trial: TrialData) -> str:
     unit = _unit(trial)
     return (
         f"forecasts made before each of the last {weeks} weeks were {_percent(error)} off on average; repeating the "
-        f"season before would have been {_percent(naive)} off{chance}. {100 * kept:.1f} % of "
+        f"previous season would have been {_percent(naive)} off{chance}. {100 * kept:.1f} % of "
         f"{unit + 's' if unit in ('hour', 'day', 'week') else 'steps'} stayed at or under the "
         f"{PLANNED:g} quantile"
     )
@@ -196,7 +196,7 @@ def _verdict(trial: TrialData) -> Iterator[tuple[str, str]]:
 ANSWERS = {
     "FloorsPay": "floors from the forecast are worth using for such a service",
     "PlainHpaIsEnough": "a plain autoscaler is enough for such a service",
-    "NoSkill": "use a plain autoscaler: the forecast is no better than repeating the season before",
+    "NoSkill": "use a plain autoscaler: the forecast is no better than repeating the previous season",
     "FixedCountIsEnough": "a fixed number of replicas is enough for such a service",
     "NothingKeepsTheMinutes": "undecided: nothing that was tried meets the objective",
     "TooShort": "undecided: the history is too short to choose a policy",

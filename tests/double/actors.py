@@ -15,7 +15,7 @@ from tests.double.double import KubernetesDouble
 from tests.double.status import JSON
 
 CREATED = "2026-01-01T00:00:00Z"
-KUBELET, SCHEDULER, CONTROLLERS = "kubelet", "kube-scheduler", "kube-controller-manager"
+KUBELET, CONTROLLERS = "kubelet", "kube-controller-manager"
 
 
 def condition(kind: str, status: str = "True", **more: str) -> JSON:

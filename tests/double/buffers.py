@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.double.manifests import INTEGER, OPEN
+from tests.double.manifests import INTEGER
 from tests.double.status import JSON
 
 GROUP = "autoscaling.x-k8s.io"
@@ -119,29 +119,4 @@ def capacity_buffer(
         "kind": "CapacityBuffer",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"scalableRef": {"apiGroup": "apps", "kind": "Deployment", "name": name}, "replicas": replicas},
-    }
-
-
-def open_definition(group: str, version: str, kind: str, *, namespaced: bool = True) -> JSON:
-    """Return the definition of a custom resource of which nothing is checked, such as a VPA or a NodeClaim."""
-    plural = f"{kind.lower()}s"
-    schema = {"type": "object", "properties": {"spec": OPEN, "status": OPEN}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced" if namespaced else "Cluster",
-            "names": {"kind": kind, "plural": plural},
-            "versions": [
-                {
-                    "name": version,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
     }

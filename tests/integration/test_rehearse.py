@@ -261,7 +261,7 @@ def test_the_command_prints_what_it_took(
     told = capsys.readouterr().out
     assert "Rehearsal of shop/web, floor 4 -> 12" in told
     assert "In time: ready after" in told
-    assert "the floor stands at 4 again" in told
+    assert "the floor is 4 again" in told
     assert main(["rehearse", "shop/web"]) == 2
     assert main(["rehearse", "shop/other", "--peak"]) == 2
     assert "there are shop/web" in capsys.readouterr().err

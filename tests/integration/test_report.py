@@ -144,7 +144,7 @@ def test_a_month_that_is_past_is_told_as_it_was_known_on_its_first_day() -> None
     page = words_of(reported("--month", "2026-03"))
     assert "Capacity review of March 2026" in page
     assert "as known on Sun 2026-03-01 00:00" in page
-    came = re.search(r"sales: ([\d,]+) came, ([\d,]+) were expected", page)
+    came = re.search(r"sales: ([\d,]+) actual, ([\d,]+) expected", page)
     assert came is not None
     actual, expected = (int(part.replace(",", "")) for part in came.groups())
     orders = pd.read_csv("orders.csv", parse_dates=["at"], index_col="at")["n"]

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.bare import Asked
 from capacity.app.configuration import read_config
+from capacity.app.unconfigured import FileOptions
 from capacity.cli import main
 from capacity.cli.setup import source_of
 from capacity.sources.sample import sample_orders
@@ -51,7 +51,7 @@ def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.C
         "the sum of 'Orders' (each time has one row, so a row is a total)",
         "a daily cycle",
         "(90 % interval:",
-        "% off on average; repeating the season before",
+        "% off on average; repeating the previous season",
         "0.1 more for each order an hour); its pods request 500m CPU and are ready after 2 min",
         "objective: 99.5 % of minutes at or under 80 % utilization, judged by replaying the last 2 days",
         "28 days are less than a year, so no yearly cycle can be seen or forecast yet",
@@ -72,8 +72,8 @@ def test_it_takes_a_file_or_the_sample(capsys: pytest.CaptureFixture[str]) -> No
     said = capsys.readouterr().err
     assert "expected a FILE such as orders.csv, or --sample, got neither" in said
     assert "expected a FILE such as orders.csv, or --sample, got both" in said
-    name, asked = source_of(None, Asked(), sample=True)
-    assert (Path(name), asked.timezone, asked.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
+    name, options = source_of(None, FileOptions(), sample=True)
+    assert (Path(name), options.timezone, options.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
 
 
 def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_unasked(

@@ -441,7 +441,7 @@ def test_doctor_finds_what_stands_in_the_way_of_a_resize(
     assert "shop/db: VerticalPodAutoscaler db has the update mode Auto" in said
     database.api.delete("VerticalPodAutoscaler", "shop", "db")
     main(["doctor", "--output", "json", "-c", "capacity.yaml"])
-    assert "shop/db: its pods are measured and ours to resize" in capsys.readouterr().out
+    assert "shop/db: its pods have metrics and may be resized" in capsys.readouterr().out
 
 
 def test_a_dry_run_shows_sizes_too(database: Database) -> None:

@@ -27,7 +27,6 @@ from tests.mortal import Mortal
 from tests.paper import Killed
 
 SIZES = [(1, 1), (1, 3), (3, 1), (2, 3)]  # parts of the plan in force, and of the next
-PART_CALLS = "PATCH .*/configmaps/capacity-plan"
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from capacity.cluster.annotations import (
 )
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.kinds import HPA, SCALED_OBJECT, Kind
-from capacity.cluster.observe import ObservedTarget, unknown_workload
+from capacity.cluster.observe import Autoscalers, unknown_workload
 from capacity.cluster.ownership import Owner
 from capacity.model import ClusterError, Decision, LoadModel, Memory, Wishes
 
@@ -247,8 +247,8 @@ def test_what_carries_our_baseline_is_ours_unless_a_controller_made_it() -> None
         "untouched": {"metadata": {"name": "untouched"}},
         "made": {"metadata": {"name": "made", "annotations": ours, "ownerReferences": [owner]}},
     }
-    scene = ObservedTarget("shop", documents)
-    assert [document["metadata"]["name"] for _, document in scene.touched()] == ["ours"]
+    autoscalers = Autoscalers("shop", documents)
+    assert [document["metadata"]["name"] for _, document in autoscalers.touched()] == ["ours"]
 
 
 def test_of_a_workload_that_nobody_names_no_load_is_known() -> None:

@@ -206,11 +206,11 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
 
 
 def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
-    """What a workload has no series of in the last hour; empty where nothing is missing."""
-    from capacity.sources.prometheus.answers import QueryError as QuestionError
+    """Which series of a workload have no value in the last hour; empty if none is missing."""
+    from capacity.sources.prometheus.answers import QueryError
 
     if isinstance(usage, Exception):
-        return str(usage) if isinstance(usage, QuestionError) else "no series"
+        return str(usage) if isinstance(usage, QueryError) else "no series"
     asked = ["cpu", "memory", *(["requests"] if settings.requests else [])]
     missing = " and ".join(f"{name} series" for name in asked if usage[name].isna().all())
     return f"no {missing}" if missing else ""

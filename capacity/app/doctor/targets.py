@@ -14,7 +14,7 @@ from capacity.cluster.buffers import BufferPlace, SeenBuffers, buffer_state, rea
 from capacity.cluster.claims import ObservedClaims, foreign_owner, observe_claims
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA
-from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
+from capacity.cluster.observe import Autoscalers, list_autoscalers, observe_workloads, other_owner
 from capacity.cluster.ownership import NOTHING, Owner, advice
 from capacity.cluster.pod_sizes import SizedPods, observe_pods
 from capacity.decision.reached import TOLERANCE
@@ -26,13 +26,13 @@ from capacity.model.volume import GIB, ClaimObservation, VolumeRules
 from capacity.planning.sizing import highest_target, highest_tolerated_utilization
 
 FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
-FIX_OWNER = "one owner a target; else its floor is held"
-FIX_SIZE_OWNER = "one owner of a size; else no pod is resized"
-FIX_USAGE = "install metrics-server; until then no size comes down"
-FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then no floor comes down"
+FIX_OWNER = "let one tool own each target; until then its floor is held"
+FIX_SIZE_OWNER = "let one tool own the size; until then no pod is resized"
+FIX_USAGE = "install metrics-server; until then no size is reduced"
+FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then no floor is lowered"
 FIX_HEADROOM = "see docs/howto/headroom.md, *What keeps the nodes*"
 FIX_VOLUMES = "see docs/howto/volumes.md"
-FIX_BUFFER_OWNER = "one owner an object; else it is left as it stands"
+FIX_BUFFER_OWNER = "let one tool own each object; until then it is left as it is"
 REFUSED = 403
 CLASSES = Call("get", "storage.k8s.io", "storageclasses")
 CALLS: Mapping[str, tuple[Call, ...]] = {  # by the overlay of k8s/overlays that grants them
@@ -50,12 +50,12 @@ CALLS: Mapping[str, tuple[Call, ...]] = {  # by the overlay of k8s/overlays that
 
 
 def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
-    """Each workload's own findings; or that all is well."""
+    """The findings of each workload; one finding in total if all is well."""
     yield from _resized(workloads, reader, now)
     workloads = [workload for workload in workloads if workload.scaling == "horizontal"]
-    observed = observe_targets(reader, workloads)
+    observed = list_autoscalers(reader, workloads)
     sound = 0
-    for workload, seen, found in observe_target(reader, workloads, observed, now):
+    for workload, seen, found in observe_workloads(reader, workloads, observed, now):
         where = f"{workload.namespace}/{workload.name}"
         if isinstance(found, ClusterError):
             yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
@@ -65,11 +65,11 @@ def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: dat
         sound += not wrong
         yield from _owned(where, found)
     if sound:
-        yield Finding("targets", "ok", f"{sound} of {len(workloads)} autoscalers there, ours to move and measured")
+        yield Finding("targets", "ok", f"{sound} of {len(workloads)} autoscalers exist, have metrics, and may be moved")
 
 
 def _resized(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
-    """Of each workload that scales vertically: whether its pods can be resized, and come down again."""
+    """Whether the pods of each vertically scaled workload can be resized, and reduced again."""
     sized = [workload for workload in workloads if workload.scaling == "vertical"]
     for namespace in dict.fromkeys(workload.namespace for workload in sized):
         own = [workload for workload in sized if workload.namespace == namespace]
@@ -80,7 +80,7 @@ def _resized(workloads: Sequence[Workload], reader: ClusterReader, now: datetime
             found = list(_size_findings(workload, seen, now))
             yield from (Finding(one.check, one.state, f"{where}: {one.detail}", one.fix) for one in found)
             if not found:
-                yield Finding("targets", "ok", f"{where}: its pods are measured and ours to resize")
+                yield Finding("targets", "ok", f"{where}: its pods have metrics and may be resized")
 
 
 def _size_findings(workload: Workload, seen: SizedPods, now: datetime) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _size_findings(workload: Workload, seen: SizedPods, now: datetime) -> Iterat
 
 
 def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:
-    """What to change in the tool that set the floor, so that its next run leaves it alone."""
+    """What to change in the tool that set the floor, so that its next run does not overwrite it."""
     owner = found.first_owner()
     if owner is None or owner.reconciles or owner.operation == "Apply":
         return
@@ -105,7 +105,7 @@ def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:
         yield Finding("targets", "ok", f"{where}: {told.tool} set its floor: {told.effect}; {told.cure}")
 
 
-def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
+def _target_findings(workload: Workload, seen: Autoscalers, found: Autoscaler) -> Iterator[Finding]:
     other = other_owner(workload, found.document, seen)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
@@ -114,7 +114,7 @@ def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler
         names = ", ".join(managers)
         cure = advice(Owner(managers[0], "Apply"), found.kind, found.name).cure.partition(", then set")[0]
         fix = f"{cure.partition('; then set')[0]}, then set target.ignored_by: [{names}]"
-        yield Finding("targets", "fail", f"{names} writes its floor again by itself", fix)
+        yield Finding("targets", "fail", f"{names} sets its floor back by itself", fix)
     appliers = [one for one in found.appliers() if one.manager not in workload.target.ignored_by]
     if appliers and not workload.target.take and found.notes.baseline is None:
         told = advice(appliers[0], found.kind, found.name)
@@ -139,7 +139,8 @@ def _tolerated(workload: Workload, spec: dict[str, Any]) -> Iterator[Finding]:
     highest = highest_tolerated_utilization(target, tolerance)
     if highest > wanted:
         fix = f"set its averageUtilization to {highest_target(wanted, tolerance)}"
-        yield Finding("targets", "warn", f"its target of {target} % tolerates {highest} %, planned are {wanted} %", fix)
+        detail = f"its target of {target} % lets utilization reach {highest} %; the plan assumes {wanted} %"
+        yield Finding("targets", "warn", detail, fix)
 
 
 def _utilization(spec: dict[str, Any]) -> int | None:
@@ -153,13 +154,13 @@ def _utilization(spec: dict[str, Any]) -> int | None:
 
 
 def _tolerance(spec: dict[str, Any]) -> float:
-    """Its own tolerance of scaling up (Kubernetes 1.33 and later), else the controller manager's."""
+    """The tolerance for scaling up: its own (Kubernetes 1.33 and later), otherwise the controller manager's."""
     own = ((spec.get("behavior") or {}).get("scaleUp") or {}).get("tolerance")
     return TOLERANCE if own is None else parse_quantity(own)
 
 
 def check_actuators(config: Config, reader: RightsReader, part: Part, now: datetime) -> Iterator[Finding]:
-    """What stands in the way of headroom and volumes; nothing where no workload asks for any, nor of the planner."""
+    """What prevents headroom and volumes. Empty if no workload asks for them, and for the planner."""
     if part is Part.planner:
         return
     yield from isolated("rights", partial(_rights, config.workloads, reader), FIX_HEADROOM)
@@ -190,7 +191,7 @@ def _overlay(workload: Workload) -> str:
 
 
 def _headroom(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
-    """Whether each buffer can be made, is ours, and has its nodes."""
+    """Whether each buffer can be created, belongs to capacity, and has its nodes."""
     places: dict[tuple[str, str], BufferPlace] = {}
     for one in workloads:
         if one.headroom is not None:
@@ -216,15 +217,13 @@ def _buffer(seen: SeenBuffers, place: BufferPlace, now: datetime) -> Iterator[Fi
     elif state.foreign is not None:
         yield Finding("headroom", "fail", f"made by {state.foreign}", FIX_BUFFER_OWNER)
     elif state.edited:
-        yield Finding(
-            "headroom", "warn", f"somebody set {state.replicas} pods: it does not come down", FIX_BUFFER_OWNER
-        )
+        yield Finding("headroom", "warn", f"somebody set {state.replicas} pods, so it is not reduced", FIX_BUFFER_OWNER)
     elif state.replicas and not state.provisioned:
-        yield Finding("headroom", "warn", f"its nodes do not stand: {state.message}", FIX_HEADROOM)
+        yield Finding("headroom", "warn", f"its nodes are not ready: {state.message}", FIX_HEADROOM)
 
 
 def _volumes(namespace: str, workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
-    """Whether each claim is there, can grow, is ours to grow, and has room up to its max."""
+    """Whether each claim exists, can grow, may be grown by us, and has room up to its max."""
     listed = observe_claims(reader, namespace, set())
     named = {name: rule for one in workloads for rule in one.volumes for name in _matching(one, rule, listed)}
     claims = observe_claims(reader, namespace, set(named))
@@ -253,7 +252,7 @@ def _matching(workload: Workload, rule: VolumeRules, claims: ObservedClaims) -> 
 def _claim(
     workload: Workload, rule: VolumeRules, claims: ObservedClaims, name: str, now: datetime
 ) -> Iterator[tuple[State, str, str]]:
-    """State, detail and fix of all that keeps a claim from growing."""
+    """The state, detail and fix of everything that keeps a claim from growing."""
     try:
         seen = claims.observation(name, now)
     except ClusterError as error:
@@ -282,7 +281,7 @@ def _growable(seen: ClaimObservation) -> Iterator[tuple[State, str, str]]:
 
 
 def _growth(rule: VolumeRules, claims: ObservedClaims, name: str, now: datetime) -> float:
-    """Bytes that it may still ask for beyond what it does; 0 where it has no max."""
+    """How many more bytes it may still request; 0 if it has no max."""
     try:
         asked = claims.observation(name, now).asked
     except ClusterError:
@@ -291,7 +290,7 @@ def _growth(rule: VolumeRules, claims: ObservedClaims, name: str, now: datetime)
 
 
 def _within_quotas(namespace: str, growth: float, reader: ClusterReader) -> Iterator[Finding]:
-    """A storage quota that claims at their max would pass; nothing where quotas may not be read."""
+    """A storage quota that the claims would exceed at their max; nothing if quotas may not be read."""
     for quota in _readable(reader, QUOTAS.format(namespace=namespace)):
         status = quota.get("status") or {}
         hard = (status.get("hard") or (quota.get("spec") or {}).get("hard") or {}).get("requests.storage")

@@ -1,4 +1,4 @@
-"""One sync of the HPA: bounds, metrics, stabilization, rates; a number, its reasons, and what it remembers."""
+"""One sync of the HPA: bounds, metrics, stabilization and rate limits give a number, its reasons and a new memory."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _highest_recent(hpa: Hpa, memory: Memory, proposed: Proposed) -> int:
 
 
 def _within_windows(hpa: Hpa, behavior: Behavior, memory: Memory, proposed: Proposed) -> tuple[int, str]:
-    """At least the lowest of the way up's window, at most the highest of the way down's."""
+    """At least the lowest recommendation of the scale-up window, at most the highest of the scale-down window."""
     lowest = min([proposed.wanted, *_recent(memory, proposed.now - _window(behavior.scale_up, hpa))])
     highest = max([proposed.wanted, *_recent(memory, proposed.now - _window(behavior.scale_down, hpa))])
     stable = min(max(proposed.current, lowest), highest)
@@ -138,7 +138,7 @@ def _within_rates(hpa: Hpa, behavior: Behavior, memory: Memory, proposed: Propos
 
 
 def _reach(rules: ScalingRules, memory: Memory, proposed: Proposed, *, up: bool) -> int:
-    """How far the policies let go in one direction: the farthest of them (Max), the nearest (Min), not at all."""
+    """The limit of the policies in one direction: of the most permissive (Max), the strictest (Min), or no change."""
     if rules.select == "Disabled":
         return proposed.current
     reached = [_reached(policy, memory, proposed, up=up) for policy in rules.policies]
@@ -168,9 +168,9 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one metric says now: its pods with their samples and, of Object and External, the total in milli-units.
+    """The current reading of one metric: its pods with their samples; for Object and External the total in milli-units.
 
-    `failed`: the metrics API gave no answer.
+    `failed`: the metrics API did not answer.
     """
 
     pods: tuple[Pod, ...] = ()
@@ -221,7 +221,7 @@ def sync(hpa: Hpa, scale: Scale, readings: Sequence[Reading], now: datetime) -> 
 
 
 def _bounded(hpa: Hpa, scale: Scale, after: int, reason: str, now: datetime) -> Answer:
-    """At once: no window, no rate, no metric is asked."""
+    """The answer at a bound, which applies at once: no metric, window or rate limit counts."""
     memory = scale.memory.scaled(scale.replicas, after, hpa.behavior, now)
     return Answer(after, reason, memory, able_to_scale="SucceededRescale")
 

@@ -1,4 +1,4 @@
-"""What Prometheus answers, piece by piece: checked, and as rows of series."""
+"""Checks the answers of Prometheus, piece by piece, and turns them into rows of series."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one question asks for: values at `start`, `start + step`, ..., `last` (seconds since 1970)."""
+    """The range of one query: values at `start`, `start + step`, ..., `last` (seconds since 1970)."""
 
     start: int
     last: int
@@ -34,7 +34,7 @@ class Chunk:
 
 
 def cell_seconds(step: timedelta) -> int:
-    """How long the smallest piece is that is kept or asked for: an hour, or one step where steps are longer."""
+    """The length of the smallest range that is kept or queried: an hour, or one step if steps are longer."""
     return max(HOUR, int(step.total_seconds()))
 
 
@@ -53,7 +53,7 @@ def cells(begin: datetime, end: datetime, step: timedelta) -> range:
 
 
 def chunks(wanted: Iterable[int], step: timedelta, max_points: int) -> Iterator[Chunk]:
-    """The questions that fetch these cells: neighbours together, each under `max_points` points.
+    """The queries that fetch these cells: neighbours together, each with at most `max_points` points.
 
     >>> list(chunks([0, 3600, 10800], timedelta(minutes=30), max_points=100))
     [Chunk(start=1800, last=7200, step=1800), Chunk(start=12600, last=14400, step=1800)]
@@ -79,7 +79,7 @@ Samples = tuple[np.ndarray, np.ndarray]  # whole seconds since 1970; the value a
 
 
 class QueryError(DataError):
-    """This question cannot be answered; others may be."""
+    """This query cannot be answered; others may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Series:
     def values(self, chunk: Chunk) -> Samples:
         """Seconds since 1970 (whole, ascending, within the chunk), and the value at each; NaN and infinity as they are.
 
-        Raises `QuestionError` on samples that are no [seconds, "number"], out of order, repeated, or not asked for.
+        Raises `QueryError` on samples that are not [seconds, "number"], out of order, repeated, or out of range.
         """
         try:
             samples = SAMPLES.validate_python(self.samples)
@@ -149,7 +149,7 @@ ITEMS: TypeAdapter[list[_Item]] = TypeAdapter(list[_Item])
 
 
 def read_document(body: bytes) -> Document | None:
-    """The envelope of an answer; None where it is no answer of this API."""
+    """The envelope of an answer; None if it is not an answer of this API."""
     try:
         return Document.model_validate_json(body)
     except ValidationError:
@@ -157,12 +157,12 @@ def read_document(body: bytes) -> Document | None:
 
 
 def read_matrix(data: Any, name: str) -> list[Series]:
-    """The series of a range. Raises `QuestionError`, with the server's `name`, where there are none to read."""
+    """The series of a range. Raises `QueryError`, with the server's `name`, if they cannot be read."""
     return [Series(item.metric, item.values) for item in _items(data, "matrix", name)]
 
 
 def read_vector(data: Any, name: str) -> list[Value]:
-    """The series at one moment that have a finite value. Raises `QuestionError` where one cannot be read."""
+    """The series at one moment that have a finite value. Raises `QueryError` if one cannot be read."""
     try:
         found = [
             Value(item.metric, float(SAMPLE.validate_python(item.value)[1])) for item in _items(data, "vector", name)
@@ -187,7 +187,7 @@ def _items(data: Any, kind: str, name: str) -> list[_Item]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows of the series that are some workload's, and the reason of each workload that has none."""
+    """The rows of the workloads' series, and the reason for each workload without one."""
 
     rows: pd.DataFrame = field(default_factory=empty)
     failures: dict[Key, DataError] = field(default_factory=dict)
@@ -196,8 +196,8 @@ class Answer:
 def read_answer(question: Query, found: list[Series], chunk: Chunk) -> Answer:
     """The series of one answer, each value named by the start of its step.
 
-    Two series of one workload, or one that cannot be read, are this workload's failure. Raises `QuestionError` on a
-    series that is nobody's.
+    Two series of one workload, or one that cannot be read, fail only this workload. Raises `QueryError` on a series
+    that belongs to no workload.
     """
     by_name: dict[str, list[Series]] = {}
     for series in found:
@@ -213,7 +213,7 @@ def read_answer(question: Query, found: list[Series], chunk: Chunk) -> Answer:
 
 
 def shared_out(question: Query, rows: pd.DataFrame) -> dict[Key, pd.Series]:
-    """The series of each workload of a question that has one, indexed by the seconds since 1970 of its steps."""
+    """The series of each workload in the query that has one, indexed by the steps in seconds since 1970."""
     by_name = {str(name): part.set_index("seconds")["value"] for name, part in rows.groupby("series", sort=False)}
     names = {key: _name_in(question, key) for key in question.workloads}
     return {key: by_name[name] for key, name in names.items() if name in by_name}
@@ -246,7 +246,7 @@ def _only(question: Query, own: list[Series]) -> Series:
 
 
 def _long(parts: Mapping[str, Samples], chunk: Chunk) -> pd.DataFrame:
-    """All series below each other. NaN and infinity, which come of dividing by zero, are no measurement."""
+    """All series in long form. NaN and infinity, the results of dividing by zero, are not measurements."""
     if not parts:
         return empty()
     start = np.concatenate([at for at, _ in parts.values()]) - chunk.step

@@ -1,7 +1,7 @@
-"""Fetched hours as Parquet, so that an hourly run asks only for the new hour. Losing the folder costs time, no data.
+"""Keeps fetched hours as Parquet, so that an hourly run queries only the new hour. Losing the folder loses no data.
 
-One file per question and UTC day. Only whole hours are kept that are past and settled, and only where there was an
-answer with values in it: what is absent is asked for again.
+There is one file per query and UTC day. Only whole hours that are past and settled are kept, and only if the answer
+had values: absent hours are queried again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LAYOUT = "1"  # part of the key: a later version that keeps other columns asks a
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The kept hours of one question to one server. `folder` None keeps nothing."""
+    """The kept hours of one query to one server. `folder` None keeps nothing."""
 
     folder: Path | None
 
     @classmethod
     def of(cls, settings: PrometheusSettings, query: str, step_seconds: int) -> Cache:
-        """The cache of a query: its key holds all that the answer depends on, and no secret in clear."""
+        """The cache of a query. Its key depends on everything that the answer depends on, and reveals no secret."""
         if settings.cache is None:
             return cls(None)
         parts = (LAYOUT, settings.url, settings.tenant or "", str(step_seconds), query)
@@ -41,7 +41,7 @@ class Cache:
         return cls(Path(settings.cache) / key[:40])
 
     def read(self, wanted: range) -> pd.DataFrame:
-        """The kept rows of the wanted cells. A file that cannot be read is dropped: its hours are asked for again."""
+        """The kept rows of the wanted cells. A file that cannot be read is deleted, and its hours are queried again."""
         folder = self.folder
         if folder is None:
             return empty()
@@ -57,7 +57,7 @@ class Cache:
         return rows[(rows["cell"] >= wanted.start) & (rows["cell"] < wanted.stop)]
 
     def keep(self, rows: pd.DataFrame) -> None:
-        """Add the rows of whole, settled cells to what is kept. Raises `ConfigError` where the folder is not ours."""
+        """Keep the rows of whole, settled cells. Raises `ConfigError` if the folder cannot be written."""
         if self.folder is None or rows.empty:
             return
         try:

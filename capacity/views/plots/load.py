@@ -11,8 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capacity.load import explained_load
-from capacity.load.scalability import reached_by
-from capacity.load.throughput import CONFIDENCE
+from capacity.load.throughput import CONFIDENCE, reached_by
 from capacity.model import DataError, Finding, LoadReport, ThroughputReport
 from capacity.views.plots.canvas import Canvas
 

@@ -43,7 +43,7 @@ def plot_frontier(result: Simulation, *, theme: str = "light", ax: GivenAxes = N
 
 
 def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
-    """The scatter itself: on axes of its own or below the courses of a simulation."""
+    """Draw the scatter, on its own axes or below the lines of a simulation."""
     palette, target = canvas.palette, f"{100 * result.promise.target:.0f} %"
     sweep = [trial for trial in result.trials if trial.swept]
     days = result.plan.score.days

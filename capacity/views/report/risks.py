@@ -110,7 +110,7 @@ def _of_trust(review: ReportData) -> Iterator[str]:
                 "under the 0.95 quantile. Plan at a higher quantile_level until it holds."
             )
         if result.skill_interval[0] <= 0:
-            yield f"Forecasts of {name} may be no better than repeating the season before: plan more headroom."
+            yield f"Forecasts of {name} may be no better than repeating the previous season: plan more headroom."
 
 
 def _of_history(review: ReportData) -> Iterator[str]:

@@ -37,7 +37,7 @@ def trust_section(review: ReportData) -> Section:
             tables.append(_table(name, result))
     notes = [
         "The forecast was repeated from several past times with the data known then, and compared with what happened. "
-        "It is better than repeating the season before by as much as its error is smaller.",
+        "It is better than repeating the previous season by as much as its error is smaller.",
         "95 of 100 steps should stay at or under the 0.95 quantile. A bar in the picture is the share of steps exactly "
         "at the quantile, such as hours without a sale; the line may cross it at any height.",
     ]
@@ -45,7 +45,7 @@ def trust_section(review: ReportData) -> Section:
 
 
 def skill_sentence(name: str, result: Backtest) -> str:
-    """Better or worse than repeating the last season, and whether the quantile that is planned for kept its word."""
+    """The skill against repeating the last season, and the coverage of the quantile that is planned for."""
     low, high = (100 * bound for bound in result.skill_interval)
     held = f"{100 * result.coverage[0.95]:.1f} %"
     better = "better" if result.skill >= 0 else "worse"
@@ -53,7 +53,7 @@ def skill_sentence(name: str, result: Backtest) -> str:
     weeks = len(result.models)
     return (
         f"Over the last {weeks} weeks the forecast of {name} was {abs(100 * result.skill):.0f} % {better} than "
-        f"repeating the season before ({low:.0f} to {high:.0f} %{sure}). {held} of "
+        f"repeating the previous season ({low:.0f} to {high:.0f} %{sure}). {held} of "
         "steps stayed at or under the 0.95 quantile."
     )
 
@@ -68,7 +68,7 @@ def _table(name: str, result: Backtest) -> Table:
 
 
 def outcome_section(review: ReportData) -> Section | None:
-    """What came in the month against what was forecast on its first day; None where nothing came yet."""
+    """Actual sales of the month against the forecast of its first day; None if there are no sales yet."""
     words, rows = [], []
     for group, sales in review.actual.items():
         forecast = review.forecasts.get(group)
@@ -77,7 +77,7 @@ def outcome_section(review: ReportData) -> Section | None:
         row = _outcome(sales.dropna(), forecast, review.timezone)
         rows.append((group or "sales", *row))
         words.append(
-            f"{group or 'sales'}: {row[0]} came, {row[1]} were expected ({row[2]}). The highest step was {row[3]} on "
+            f"{group or 'sales'}: {row[0]} actual, {row[1]} expected ({row[2]}). The highest step was {row[3]} on "
             f"{row[4]}; {row[5]} of the steps stayed at or under the highest quantile forecast."
         )
     if not words:
@@ -103,7 +103,7 @@ MEANING = {"ok": "good", "warn": "usable, with a warning", "refuse": "not good e
 
 
 def quality_section(review: ReportData) -> Section:
-    """The score in words, failures by rule, and how the audits went."""
+    """The score in words, failures by rule, and the latest audits."""
     audit, timezone = review.audit, review.timezone
     words = [
         f"{audit.passed:,} of {audit.rows:,} rows of {audit.source} pass every rule ({100 * audit.score:.2f} %): "
@@ -112,7 +112,7 @@ def quality_section(review: ReportData) -> Section:
     if audit.first is not None and audit.last is not None:
         gaps = f"{audit.gaps:,} steps are gaps" if audit.gaps else "no step is missing"
         words.append(
-            f"They reach from {clock(audit.first, timezone)} to {clock(audit.last, timezone)} ({timezone}, "
+            f"They cover {clock(audit.first, timezone)} to {clock(audit.last, timezone)} ({timezone}, "
             f"{duration(audit.last - audit.first)}); {gaps}."
         )
     rows = [
@@ -149,7 +149,7 @@ COLUMNS = 6  # of the sheet: promise, target, value, kept, budget, source
 
 
 def objectives_section(review: ReportData) -> Section | None:
-    """How many are kept, broken, not known; then each with its figure. None where no source of them is configured."""
+    """How many objectives are met, missed or unknown; then each with its figure. None if no source is configured."""
     status = review.request.status
     if status is None or all(objective.value is None for objective in status.objectives):
         return None
@@ -167,7 +167,7 @@ def objectives_section(review: ReportData) -> Section | None:
 
 
 def broken_objectives(review: ReportData) -> list[str]:
-    """One line of what needs attention for each."""
+    """One line about each missed objective."""
     status = review.request.status
     broken = [] if status is None else [one.target.name for one in status.objectives if one.kept is False]
     return [f"The objective for {name} is {KEPT[False].lower()}: see below." for name in broken]

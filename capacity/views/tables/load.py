@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from capacity.files import write_text
-from capacity.load.scalability import peak_throughput
-from capacity.load.throughput import CONFIDENCE
+from capacity.load.throughput import CONFIDENCE, peak_throughput
 from capacity.model import ConfigError, DataError, Finding, LoadReport, ThroughputReport, Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import rfc3339

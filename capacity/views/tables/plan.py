@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
-    """Peaks first: when, what demand, how many replicas, and why. The workload's column goes where there is but one."""
+    """Peaks first: when, which demand, how many replicas, and why. A single workload has no column for its name."""
     plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
     each = max(1, ROWS // len(plans))
     rows = [(plan.label, *row) for plan in plans for row in _peak_rows(plan, config.timezone, each)]
@@ -59,7 +59,7 @@ FLOOR_COLUMNS = ("floor", "reason")
 
 
 def _lines_of_runs(plan: WorkloadPlan, columns: int) -> Iterator[str]:
-    """Of a plan that holds floors alone; what follows the start is written once for all steps of a run."""
+    """The lines of a plan that has only floors; the text after the start is formatted once for a run of equal steps."""
     starts, whose = _starts(plan.start, plan.step, plan.steps), csv_text([("", plan.namespace, plan.name, "")])[:-1]
     ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
     for change, end in zip(plan.floor, ends, strict=True):
@@ -69,7 +69,7 @@ def _lines_of_runs(plan: WorkloadPlan, columns: int) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)  # plans of one run have few different floors
 def _floor(replicas: int, reason: str, columns: int) -> str:
-    """The end of a line of a plan that holds floors alone."""
+    """The end of a line of a plan that has only floors."""
     return csv_text([(replicas, reason, *[None] * (columns - len(FLOOR_COLUMNS)))])
 
 
@@ -124,7 +124,7 @@ def _money(planned: PlanResult, currency: str) -> list[str]:
 
 
 def _size_rows(plan: WorkloadPlan, sizes: PodSizes, timezone: str) -> list[tuple[object, ...]]:
-    """Of each request that moves: its highest, from when on, from what, and what binds it there."""
+    """One row per request that changes: its highest value, since when, from which value, and what determines it."""
     rows: list[tuple[object, ...]] = []
     for one in sizes.sizes:
         unit = 1000 if one.resource == "cpu" else GIB
@@ -136,7 +136,7 @@ def _size_rows(plan: WorkloadPlan, sizes: PodSizes, timezone: str) -> list[tuple
 
 
 def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[object, ...]]:
-    """The workload's peak, then the peaks of its other days, highest first; of resized pods their requests."""
+    """The workload's peak, then the peaks of its other days, highest first; for resized pods their requests."""
     if plan.sizes is not None:
         return _size_rows(plan, plan.sizes, timezone)
     peak = plan.peak
@@ -204,7 +204,7 @@ Compared = Sequence[tuple[Scenario, PlanResult]]
 
 
 def scenarios_sheet(base: PlanResult, others: Compared, config: Config) -> Sheet:
-    """One row for each workload and scenario, the plan as it is first; the JSON holds each plan whole."""
+    """One row for each workload and scenario, the plan itself first; the JSON has each whole plan."""
     timezone, planned = config.timezone, [("as forecast", base), *((scenario.name, plan) for scenario, plan in others)]
     zones = {f"{one.namespace}/{one.name}": one.zones for one in config.workloads}
     rows = [
@@ -239,7 +239,7 @@ def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str
 
 
 def _left_after_loss(base: PlanResult, others: Compared, zones: dict[str, int]) -> list[str]:
-    """How busy the replicas of the plan as it is would be, at their peak, when the fullest zone is gone."""
+    """The utilization of the planned replicas at the peak if the zone with the most replicas fails."""
     if not any(scenario.lost_zone for scenario, _ in others):
         return []
     lines = []
@@ -253,7 +253,7 @@ def _left_after_loss(base: PlanResult, others: Compared, zones: dict[str, int]) 
 
 
 def _notes(base: PlanResult, others: Compared) -> list[str]:
-    """What the scenarios' plans say that the plan as it is does not."""
+    """Notes of the scenarios' plans that the plan itself does not have."""
     known = {note for plan in base.plan.workloads for note in plan.derivation.notes}
     notes = (note for _, other in others for plan in other.plan.workloads for note in plan.derivation.notes)
     return [f"note: {note}" for note in dict.fromkeys(notes) if note not in known]

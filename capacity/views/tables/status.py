@@ -1,4 +1,4 @@
-"""Tables of what stands in a cluster: objectives, the findings of `capacity doctor`, and a rehearsed peak."""
+"""Tables about a cluster: objectives, the findings of `capacity doctor`, and a rehearsed peak."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 5  # peaks and held workloads in a table; the JSON has them all
 KEPT = {True: "met", False: "MISSED", None: "not known"}
 ENDED: dict[Ending, str] = {
     "reached": "all replicas were ready",
-    "time": "its time was over before all replicas were ready",
+    "time": "the time limit passed before all replicas were ready",
     "budget": "its budget was spent before all replicas were ready",
     "stopped": "it was stopped",
     "interfered": "somebody else took the floor",
@@ -46,7 +46,7 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
 
 
 def figure_text(value: float, target: Target) -> str:
-    """A figure as people read it: a percentage never rounded over its bound, or a duration.
+    """A figure for people: a duration, or a percentage that is never rounded across its bound.
 
     >>> from capacity.model.service_level import TARGETS
     >>> figure_text(0.99949, TARGETS["uptime"]), figure_text(0.8, TARGETS["CPU and memory"])
@@ -58,7 +58,7 @@ def figure_text(value: float, target: Target) -> str:
 
 
 def _budget_text(budget: float | None) -> str:
-    """How far it is overdrawn only the JSON says: a source silent for years says nothing by its percentage."""
+    """The budget left, or none. Only the JSON says by how much it is overdrawn, which may be any percentage."""
     if budget is None:
         return "-"
     return f"{budget:.0%}" if budget > 0 else "none"
@@ -162,7 +162,7 @@ def doctor_sheet(findings: Sequence[Finding]) -> Sheet:
 
 
 def rehearsal_sheet(found: Rehearsal) -> Sheet:
-    """One row per milestone, then what was in the way; the verdict below."""
+    """One row per milestone, then what delayed replicas; the verdict below."""
     document = {
         "workload": found.where,
         "began": rfc3339(found.began.replace(microsecond=0)),
@@ -200,7 +200,7 @@ def _footer(found: Rehearsal) -> Iterator[str]:
     else:
         yield f"{'In time' if found.in_time else 'Too late'}: ready after {_after(found.ready)}; {planned}"
     yield f"it took {found.spent:.2f} replica hours"
-    yield "the floor was not given back" if found.left is None else f"the floor stands at {found.left} again"
+    yield "the floor was not restored" if found.left is None else f"the floor is {found.left} again"
     if found.remark:
         yield found.remark
 
