@@ -1,7 +1,8 @@
 """`capacity serve` under load: the CPU of each answer, alone and with fifty readers at once, and memory over many.
 
 The server is a process of its own on the bundled sample. Times are of its CPU, not of the clock: a busy machine changes
-nothing. Four of seven answers are new ones, with a growth that nobody has asked for before; the others are kept.
+nothing. Four of seven answers are new ones, with a growth from nothing to +200 % that nobody has asked for before, in
+no order: with much of it the days have too many changes, and a plan costs twice as much. The others are kept.
 
 With fifty readers, the CPU of one answer is that of its own calls in worker threads, which the server measures thread
 by thread and tells in a header, and an equal share of what the server spends beside them: reading requests and sending
@@ -30,14 +31,22 @@ READERS, REQUESTS, PARTS = 50, 12_000, 6
 CPU_HEADER = "x-cpu-microseconds"
 EACH = 40  # new answers of each kind, one after the other
 ONE = "/v1/workloads/shop/web"
+GROWTHS = 20_011  # a prime: as many different ones, of 0.01 % each
+
+
+def growth(number: int) -> str:
+    """Another growth for each number."""
+    return f"growth={number * 7919 % GROWTHS / 1e4:.4f}"
+
+
 KINDS: dict[str, Callable[[int], str]] = {
     "page": lambda _: "/workloads/shop/web",
     "plan": lambda _: f"{ONE}/plan",
     "forecast": lambda _: f"{ONE}/forecast",
-    "new plan": lambda number: f"{ONE}/plan?growth={number / 1e4:.4f}",
-    "new forecast": lambda number: f"{ONE}/forecast?growth={number / 1e4:.4f}",
-    "new explanation": lambda number: f"{ONE}/explain?growth={number / 1e4:.4f}",
-    "new comparison": lambda number: f"{ONE}/compare?growth={number / 1e4:.4f}",
+    "new plan": lambda number: f"{ONE}/plan?{growth(number)}",
+    "new forecast": lambda number: f"{ONE}/forecast?{growth(number)}",
+    "new explanation": lambda number: f"{ONE}/explain?{growth(number)}",
+    "new comparison": lambda number: f"{ONE}/compare?{growth(number)}",
 }
 TICKS = os.sysconf("SC_CLK_TCK")
 numbers = count(1)

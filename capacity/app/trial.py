@@ -139,7 +139,7 @@ def _sales(source: str, trial: TrialData, folder: Path) -> Iterator[str]:
     column = "true" if counting.column is None else scalar(counting.column)
     yield f"  value: {{{counting.how}: {column}}}  # {counting.why}{_others(counting.others)}"
     yield f"  step: {duration_text(settings.step)}"
-    if (state := guess.state) is not None:
+    if (state := guess.state) is not None and not isinstance(settings.source, DatabaseSource):
         example = state.values[0].replace("'", "''") if state.values else "paid"
         check = f"\"{state.name}\" = '{example}'"
         yield "  # select:  # yours: which rows are orders at all"
@@ -157,7 +157,7 @@ def _source(source: str, place: str | DatabaseSource, folder: Path) -> Iterator[
         note = "  # the password was left out: the driver takes it from its own file" if had else ""
         yield "  source:"
         yield f"    url: {scalar(bare)}{note}"
-        yield f"    query: {scalar(place.query)}"
+        yield f"    query: {scalar(place.query)}  # yours: a condition leaves out what is no order, and old rows"
         return
     relative = source if "://" in source else os.path.relpath(Path(source).absolute(), folder.absolute())
     yield f"  source: {scalar(relative)}"

@@ -6,17 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from threading import RLock
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import yaml
 
 from capacity.app.advise import with_policies
+from capacity.app.kept import Kept
 from capacity.model import (
     CapacityError,
     ConfigError,
     DataError,
+    Demand,
     Event,
     Explanation,
     Forecast,
@@ -31,7 +32,7 @@ from capacity.model.policies import Policies
 from capacity.model.policy import Objective
 from capacity.planning.explain import KnownSales, explain_planned, plain_forecast
 from capacity.planning.orders import OrderData
-from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan, planned_window
+from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan, planned_demand, planned_window
 from capacity.planning.result import expected_minutes_above
 from capacity.planning.shared import priced
 from capacity.planning.workload import floor_series, month_cost
@@ -39,6 +40,7 @@ from capacity.planning.workload import floor_series, month_cost
 Key = tuple[str, str]  # namespace and name of a workload
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)  # what the quantile can be set to, beside those configured
 KEPT = 64  # forecasts: one for each workload and window that somebody asked for
+KEPT_PLANS = 16  # the one that is compared with, and those whose hours readers look at: about 1 MB each
 LONGEST = timedelta(hours=6)  # of a lead time that can be asked for
 POD_HOURS = "pod-hours"
 FORMS = "growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT, or several joined by commas"
@@ -132,9 +134,19 @@ class Comparison:
     after: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One workload's plan under some controls, the choice whose policy it follows, and what it was made from."""
+
+    plan: WorkloadPlan
+    workload: Workload
+    choice: Choice | None
+    inputs: PlanInputs
+
+
 @dataclass(slots=True)
 class PlannedOrders:
-    """Orders that were read, and the forecasts made from them so far; each is made once.
+    """Orders that were read, and the newest forecasts and plans made from them; each is made once.
 
     `asked` is the configuration as it was written, `policies` the choices that plans follow.
     """
@@ -143,9 +155,9 @@ class PlannedOrders:
     orders: OrderData
     now: datetime
     policies: Policies = field(default_factory=dict)
-    _inputs: dict[object, PlanInputs] = field(default_factory=dict)
-    _plain: dict[object, Forecast | None] = field(default_factory=dict)
-    _lock: RLock = field(default_factory=RLock)
+    _inputs: Kept[PlanInputs] = field(default_factory=lambda: Kept(KEPT))
+    _plain: Kept[Forecast | None] = field(default_factory=lambda: Kept(KEPT))
+    _plans: Kept[_Planned] = field(default_factory=lambda: Kept(KEPT_PLANS))
 
     @property
     def config(self) -> Config:
@@ -169,20 +181,26 @@ class PlannedOrders:
         history = self.orders.histories.get(workload.group)
         window = None if history is None else planned_window(config, workload, history)
         follows = workload.policy is not None and workload.policy.floors == "forecast"
-        with self._lock:
-            made = self._inputs.get((workload.key, window, follows))
-            if made is None:
-                made = PlanInputs.of(config, self._own(workload), self.now, self.asked.settings_hash())
-                _keep(self._inputs, (workload.key, window, follows), made)
+        made = self._inputs.get(
+            (workload.key, window, follows),
+            lambda: PlanInputs.of(config, self._own(workload), self.now, self.asked.settings_hash()),
+        )
         return replace(made, config=config)
 
-    def outcome(self, key: Key, controls: Controls | None = None) -> Outcome:
+    def plan(self, key: Key, controls: Controls | None = None) -> WorkloadPlan:
         """The plan of one workload alone under these controls. Raises `DataError`."""
+        return self._planned(key, controls or Controls()).plan
+
+    def demand(self, key: Key, controls: Controls | None = None) -> Demand:
+        """The demand that this plan is made from, without planning. Raises `DataError`."""
         controls = controls or Controls()
-        workload, choice = self._changed(key, controls)
-        inputs = self._under(workload, controls)
-        plan = self._planned(inputs, workload)
-        return _outcome(plan, workload, choice, inputs.config)
+        workload, _ = self._changed(key, controls)
+        return planned_demand(self._under(workload, controls))
+
+    def outcome(self, key: Key, controls: Controls | None = None) -> Outcome:
+        """The plan of one workload alone under these controls, and what it costs and keeps. Raises `DataError`."""
+        found = self._planned(key, controls or Controls())
+        return _outcome(found.plan, found.workload, found.choice, found.inputs.config)
 
     def compare(self, key: Key, controls: Controls) -> Comparison:
         """The plan of one workload as it is, and under these controls. Raises `DataError`."""
@@ -190,23 +208,18 @@ class PlannedOrders:
 
     def explain(self, key: Key, at: datetime | None, controls: Controls | None = None) -> Explanation:
         """The floor of one step (None: of the peak) taken apart. Raises `DataError`."""
-        controls = controls or Controls()
-        workload, _ = self._changed(key, controls)
-        inputs = self._under(workload, controls)
-        plan = self._planned(inputs, workload)
-        served = next(iter(inputs.config.workloads))
+        found = self._planned(key, controls or Controls())
+        inputs, served = found.inputs, next(iter(found.inputs.config.workloads))
         if inputs.scenario is not None and inputs.scenario.lost_zone:
             served = replace(served, zones=1)
-        return explain_planned(inputs, plan, served, at, self._known_sales(workload))
+        return explain_planned(inputs, found.plan, served, at, self._known_sales(found.workload))
 
     def _known_sales(self, workload: Workload) -> KnownSales:
         """The forecasts of its sales as nothing changes them, and without the coming events."""
         inputs = self.inputs(workload)
         usual = inputs.forecasts.get(workload.group)
-        with self._lock:
-            if workload.group not in self._plain:
-                _keep(self._plain, workload.group, plain_forecast(inputs, workload))
-            return KnownSales(self._plain[workload.group], usual if isinstance(usual, Forecast) else None)
+        plain = self._plain.get(workload.group, lambda: plain_forecast(inputs, workload))
+        return KnownSales(plain, usual if isinstance(usual, Forecast) else None)
 
     def _own(self, workload: Workload) -> OrderData:
         orders = self.orders
@@ -221,13 +234,19 @@ class PlannedOrders:
         check_scenarios(inputs.config, inputs.orders, [scenario])
         return inputs.under(scenario)
 
-    @staticmethod
-    def _planned(inputs: PlanInputs, workload: Workload) -> WorkloadPlan:
-        planned = make_plan(inputs)
-        plan = planned.plan.workload(*workload.key)
-        if plan is None:
-            raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))
-        return plan
+    def _planned(self, key: Key, controls: Controls) -> _Planned:
+        """The plan and what it was made from: the same for all who ask for the same."""
+
+        def make() -> _Planned:
+            workload, choice = self._changed(key, controls)
+            inputs = self._under(workload, controls)
+            planned = make_plan(inputs)
+            plan = planned.plan.workload(*workload.key)
+            if plan is None:
+                raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))
+            return _Planned(plan, workload, choice, inputs)
+
+        return self._plans.get((key, controls), make)
 
     def _changed(self, key: Key, controls: Controls) -> tuple[Workload, Choice | None]:
         """The workload under the controls, and the choice whose policy it follows."""
@@ -280,13 +299,6 @@ def _of(config: Config, key: Key) -> Workload:
     if found is None:
         raise DataError(f"no workload {key[0]}/{key[1]} in the configuration")
     return found
-
-
-def _keep(store: dict[Any, Any], key: object, value: object) -> None:
-    """Keep a value; of too many the oldest goes."""
-    while len(store) >= KEPT:
-        store.pop(next(iter(store)))
-    store[key] = value
 
 
 def _at_level(workload: Workload, level: float) -> Workload:

@@ -138,7 +138,7 @@ def explain_floor(
     step = (at - plan.start) // plan.step
     one = requirement_of(demand, workload)
     line = _line(one, step)
-    alone = _floor_at(_planned(demand, workload), step)
+    alone = _floor_at(plan if plan.derivation.quota is None else _planned(demand, workload), step)
     parts_of_floor = [*_load_parts(one, line, step, parts), *_count_parts(one, line, step, alone)]
     parts_of_floor.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
     reach = at + plan.lead_time + PERIODS

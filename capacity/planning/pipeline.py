@@ -142,22 +142,36 @@ def make_plan(inputs: PlanInputs) -> PlanResult:
 
 def plan_alone(inputs: PlanInputs) -> PlanResult:
     """The plan of every workload as if it were alone; raises as `make_plan` does."""
-    config, orders, scenario = inputs.config, inputs.orders, inputs.scenario
-    audit = require_quality(orders.audit.at(inputs.now))
+    audit = require_quality(inputs.orders.audit.at(inputs.now))
     provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
-    near = near_horizon(config.choice.refit)
-    context = PlanContext(
+    workloads = _workloads(inputs.config, inputs.scenario)
+    plan, failures = plan_workloads(inputs.forecasts, workloads, provenance, _context(inputs))
+    return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
+
+
+def planned_demand(inputs: PlanInputs) -> Demand:
+    """The demand that the plan of the first workload is made from; raises as `make_plan` does."""
+    require_quality(inputs.orders.audit.at(inputs.now))
+    known, workload = _context(inputs), _workloads(inputs.config, inputs.scenario)[0]
+    learned = served_as_learned(workload, known.reports.get(workload.key))
+    demand = _on_floor_steps(demand_for(learned, inputs.forecasts, known), learned, known)
+    if isinstance(demand, DataError):
+        raise demand
+    return demand
+
+
+def _context(inputs: PlanInputs) -> PlanContext:
+    config, orders = inputs.config, inputs.orders
+    return PlanContext(
         inputs.reports,
         inputs.request,
         plan_reach(config),
         orders.histories,
         config.supply,
-        scenario,
-        near,
+        inputs.scenario,
+        near_horizon(config.choice.refit),
         within_steps(config, orders, inputs.request),
     )
-    plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
-    return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
 
 
 def within_steps(config: Config, orders: OrderData, request: ForecastRequest) -> dict[str | None, WithinStep]:

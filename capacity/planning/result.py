@@ -183,13 +183,18 @@ def share_above(forecast: Forecast, served: Array) -> Array:
     """
     levels = np.array([float(level) for level in forecast.quantiles.columns.tolist()])
     table = forecast.quantiles.to_numpy(dtype=np.float64)
-    below = np.array(
-        [
-            np.interp(value, [0.0, *row], [0.0, *levels]) if value < row[-1] else levels[-1]
-            for value, row in zip(served, table, strict=True)
-        ]
-    )
+    below = _interpolated(served, np.pad(table, ((0, 0), (1, 0))), np.array([0.0, *levels]))
     return np.where(served < table[:, -1], 1 - below, _tail(levels, table, served))
+
+
+def _interpolated(at: Array, points: Array, values: Array) -> Array:
+    """`np.interp` of each value (n,) between its own ascending points (n, m), of which the first is 0 at most."""
+    place = ((points <= at[:, None]).sum(axis=1) - 1).clip(0, points.shape[1] - 2)
+    row = np.arange(len(points))
+    left, right = points[row, place], points[row, place + 1]
+    slope = np.divide(values[place + 1] - values[place], right - left, out=np.zeros(len(at)), where=right > left)
+    found: Array = slope * (at - left) + values[place]
+    return found
 
 
 def _tail(levels: Array, table: Array, served: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -179,12 +179,22 @@ def _pairs(history: pd.Series, now: pd.Series, step: timedelta, holidays: Sequen
         )
         then = history.reindex(earlier).to_numpy(dtype=np.float64)
         return _Pairs(now.to_numpy(dtype=np.float64), then, earlier[0].to_pydatetime())
-    days, past = _by_day(now, step, zone), _by_day(history, step, zone)
+    days = _by_day(now, step, zone)
     partners = _same_days([*days.index], holidays, zone)
     known = [day for day in days.index if day in partners]
+    past = _by_day(_around(history, partners.values()), step, zone)
     then = past.reindex([partners[day] for day in known]).to_numpy(dtype=np.float64)
     before = now.index[0].to_pydatetime() - YEAR_OF_WEEKS
     return _Pairs(days.reindex(known).to_numpy(dtype=np.float64), then, before)
+
+
+def _around(history: pd.Series, days: Iterable[date]) -> pd.Series:
+    """The history of these days and of two more on both sides, which are in no zone a part of them."""
+    first, last = min(days, default=date.max), max(days, default=date.min)
+    margin = pd.Timedelta(days=2)
+    if first > last:
+        return history.iloc[:0]
+    return history.loc[pd.Timestamp(first, tz="UTC") - margin : pd.Timestamp(last, tz="UTC") + margin + DAY]
 
 
 def _by_day(sales: pd.Series, step: timedelta, zone: str) -> pd.Series:

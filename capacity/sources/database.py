@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ STATEMENT_TIMEOUT = {  # what a statement may take, in milliseconds or seconds
     "mysql": "SET SESSION max_execution_time = {milliseconds}",
     "mariadb": "SET SESSION max_statement_time = {seconds}",
 }
+KNOWN = "postgresql+psycopg://, mysql+pymysql:// or sqlite://"
 DRIVER = "install one, such as psycopg for postgresql+psycopg:// or pymysql for mysql+pymysql://"
+SYSTEM_SCHEMAS = r"information_schema$|pg_|mysql$|performance_schema$|sys$"  # of PostgreSQL and MySQL
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
 KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
     **dict.fromkeys(("text", "character varying", "character", "uuid"), "text"),
@@ -141,16 +145,25 @@ def fetch_rows(
     return Fetched(every, texts)
 
 
-def table_names(url: str) -> tuple[str, ...]:
-    """The tables and views of a database, as a query writes them. Raises `DataError` where it does not answer."""
+def table_names(url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tables and views of a database as a query writes them: of the own schema, and of the others that it names.
+
+    Raises `DataError` where the database does not answer.
+    """
     import sqlalchemy
 
     source = DatabaseSource(url=url, query="")
     with _connected(source) as connection, _failing(source):
-        inspector = sqlalchemy.inspect(connection)
-        names = [*inspector.get_table_names(), *inspector.get_view_names()]
-        quoted = connection.dialect.identifier_preparer.quote
-        return tuple(str(quoted(name)) for name in names)
+        inspector, prepared = sqlalchemy.inspect(connection), connection.dialect.identifier_preparer
+
+        def names(schema: str | None) -> list[str]:
+            found = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
+            before = "" if schema is None else f"{prepared.quote(schema)}."
+            return [f"{before}{prepared.quote(name)}" for name in found]
+
+        schemas = [one for one in inspector.get_schema_names() if not re.match(SYSTEM_SCHEMAS, one)]
+        others = [one for one in schemas if one != inspector.default_schema_name]
+        return tuple(names(None)), tuple(name for schema in others for name in names(schema))
 
 
 def as_text(value: Any) -> str | None:
@@ -269,21 +282,44 @@ def _connected(source: DatabaseSource) -> Iterator[Any]:
     import sqlalchemy
 
     try:
-        url = sqlalchemy.make_url(source.url)
+        url = database_url(source.url)
         patient = url.get_backend_name() not in CONNECT_TIMEOUT or "connect_timeout" in url.query
         waits = {} if patient else {"connect_timeout": int(source.connect_timeout.total_seconds())}
         engine = sqlalchemy.create_engine(url, connect_args=waits)
     except ImportError as error:
         raise ConfigError(f"sales.source.url: expected an installed driver, got none: {error}; {DRIVER}") from error
+    except sqlalchemy.exc.NoSuchModuleError as error:
+        raise ConfigError(
+            f"sales.source.url: expected a database that SQLAlchemy knows, such as {KNOWN}, got {url.drivername}://"
+        ) from error
     except sqlalchemy.exc.ArgumentError as error:
         raise ConfigError(f"sales.source.url: {hide_password(one_line(error), source.url)}") from error
     _require_file(url)
     try:
-        with _failing(source), engine.connect() as connection:
+        with _failing(source, "cannot connect"):
+            opened = engine.connect()
+        with opened as connection, _failing(source):
             _prepare(connection, source)
             yield connection
     finally:
         engine.dispose()
+
+
+def database_url(text: str) -> Any:
+    """The SQLAlchemy URL that a text stands for, also where it is written as other clients take it.
+
+    `postgres://` is PostgreSQL, whose driver is psycopg unless psycopg2 alone is installed.
+
+    >>> database_url("postgres://reader@db/shop").drivername, database_url("sqlite:///shop.db").drivername
+    ('postgresql+psycopg', 'sqlite')
+    """
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(text)
+    if url.drivername not in ("postgres", "postgresql"):
+        return url
+    older = find_spec("psycopg") is None and find_spec("psycopg2") is not None
+    return url.set(drivername=f"postgresql+{'psycopg2' if older else 'psycopg'}")
 
 
 def _require_file(url: Any) -> None:
@@ -319,7 +355,7 @@ def time_limit(dialect: Any, timeout: timedelta) -> str | None:
 
 
 @contextmanager
-def _failing(source: DatabaseSource) -> Iterator[None]:
+def _failing(source: DatabaseSource, what: str = "the query failed") -> Iterator[None]:
     """Errors of the database as one line without the password."""
     import pandas as pd
     import sqlalchemy
@@ -328,7 +364,8 @@ def _failing(source: DatabaseSource) -> Iterator[None]:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         cause = getattr(error, "orig", None) or error
-        raise DataError(f"database: the query failed: {hide_password(one_line(cause), source.url)}") from error
+        words = one_line(cause).removeprefix("connection failed: ")
+        raise DataError(f"database: {what}: {hide_password(words, source.url)}") from error
 
 
 def _require(settings: SalesSettings, columns: list[str]) -> None:

@@ -98,6 +98,8 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
     given = given or Given()
     place = NAME if isinstance(source, HeldRows) else place_of(source, given)
     name = source_name(place)
+    if isinstance(place, DatabaseSource) and given.query is None:
+        name = f"{name}: {place.query}"
     with open_database(None) as database:
         read = ReadSettings.model_validate(given.keys().get("read", {}))
         if isinstance(source, HeldRows):
@@ -114,7 +116,7 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
         clock = _time_of_day(database, columns, time, rhythm)
         if clock is not None:
             rhythm = _rhythm(database, columns, time, given, name)
-        sample = _Sample(place, columns, time, rhythm, clock)
+        sample = _Sample(place, columns, time, rhythm, clock, name)
         counting = _counting(sample, given)
     return Guess(
         _settings(sample, counting, given),
@@ -142,10 +144,11 @@ def is_database(source: str) -> bool:
 
 
 def _table(url: str) -> str:
-    """The table with the orders, where its name says so or there is no other."""
-    names = table_names(url)
-    likely = [name for name in names if re.search(ORDER_TABLES, name, re.IGNORECASE)]
-    found = names if len(names) == 1 else sorted(likely, key=len)[:1]
+    """The table with the orders, where its name says so or there is no other; one of the own schema first."""
+    own, others = table_names(url)
+    names = (*own, *others)
+    likely = [[name for name in some if re.search(ORDER_TABLES, name, re.IGNORECASE)] for some in (own, others)]
+    found = sorted(likely[0] or likely[1], key=len)[:1] or (names if len(names) == 1 else ())
     if not found:
         listed = ", ".join(names[:20]) or "none"
         raise DataError(
@@ -261,18 +264,17 @@ def _rhythm(
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What the first rows of a source show: its columns, which of them have the times, and how these lie."""
+    """What the first rows of a source show: its columns, which of them have the times, and how these lie.
+
+    `name` is what messages call the source.
+    """
 
     place: str | DatabaseSource
     columns: Sequence[Column]
     time: str
     rhythm: Rhythm
     time_of_day: str | None
-
-    @property
-    def name(self) -> str:
-        """What messages call the source."""
-        return source_name(self.place)
+    name: str
 
 
 def _time_of_day(
@@ -308,10 +310,12 @@ def _counting(sample: _Sample, given: Given) -> Counting:
         return guessed
     asked: dict[Any, Any] = parse_value(given.value)
     ((how, column),) = asked.items()
+    ways = () if guessed is None else dict.fromkeys((guessed.written, *guessed.others))
+    others = tuple(way for way in ways if parse_value(way) != asked)
     if how == "rows":
-        return Counting("rows", None, "given", guessed.others if guessed else ())
+        return Counting("rows", None, "given", others)
     _require_column(sample.name, column, "value", columns)
-    return Counting(how, column, "given", guessed.others if guessed else ())
+    return Counting(how, column, "given", others)
 
 
 def _require_column(name: str, column: str, flag: str, columns: Sequence[Column]) -> None:

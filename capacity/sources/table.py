@@ -112,7 +112,8 @@ class OrderTable:
                 database.execute("DELETE FROM counted WHERE step_start >= ?", [_open_step(before, settings)])
             notes, zone = mark_implausible_times(database, span)[1], settings.timezone or timezone
             unclear = repeated_hours(database, zone) if counted.naive else ()
-            counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            read = f"times without a zone are read in {zone}" if counted.naive else "its times name their zone"
+            counting = f"{settings.time}: counted in its database; {read}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
             found += unit_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))

@@ -15,6 +15,7 @@ from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.model.choice import Choice, Evidence, choice_document
 from capacity.model.fields import duration_text, rfc3339
+from capacity.model.settings import DatabaseSource
 from capacity.quality.column_roles import Guess
 from capacity.series.growth import coming_peak, past_growth
 from capacity.series.seasons import Season, unproven_of
@@ -73,12 +74,16 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
     others = f"; other choices: {_listed(guess.time_others)}" if guess.time_others else ""
     flags = "--time, --time-format" + (", --timezone" if "read in" in form else "")
     clock = "" if settings.time_of_day is None else f" with the time of day in {settings.time_of_day!r}"
+    if isinstance(settings.source, DatabaseSource):
+        yield "rows", f"{settings.source.query} [--query]"
     yield "times", f"{settings.time!r}{clock}{f', {form}' if form else ''}{others} [{flags}]"
     also = f"; other choices: {_listed(counting.others)}" if counting.others else ""
     yield "orders", f"{_counted(trial)} ({counting.why}){also} [--value]"
     if (state := guess.state) is not None:
-        named = _listed(state.values)
-        yield "", f"every {state.name!r} counts ({named}); use `select:` in capacity.yaml to leave some out"
+        leave = (
+            "a condition in --query" if isinstance(settings.source, DatabaseSource) else "`select:` in capacity.yaml"
+        )
+        yield "", f"every {state.name!r} counts ({_listed(state.values)}); use {leave} to leave some out"
     yield "steps", f"{duration_text(settings.step)} [--step]"
     if "read in" not in form:
         yield "clock", f"days begin at midnight in {trial.review.timezone} [--timezone]"

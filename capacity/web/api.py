@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from capacity.app.serve import Served
 from capacity.app.what_if import Controls, Key, parse_scenario, scenario_yaml
 from capacity.files import write_text
-from capacity.model import ConfigError, DataError
+from capacity.model import ConfigError
 from capacity.model.fields import parse_duration
 from capacity.web.documents import (
     ComparisonDocument,
@@ -90,7 +90,7 @@ def read_plan_of(request: Request, namespace: str, name: str, controls: Asked) -
     def make(served: Served, key: Key) -> PlanDocument:
         if controls == Controls():
             return plan_document(served.workload(key))
-        return plan_document(served.known().outcome(key, controls).plan)
+        return plan_document(served.known().plan(key, controls))
 
     return _answer(request, (namespace, name), ("plan", controls), make)
 
@@ -106,10 +106,7 @@ def read_forecast_of(request: Request, namespace: str, name: str, controls: Aske
     """Quantiles of the sales and of the demand of each step. With controls, as they would be under them."""
 
     def make(served: Served, key: Key) -> ForecastDocument:
-        plan = served.known().outcome(key, controls).plan
-        if plan.demand is None:
-            raise DataError(f"{plan.label}: the plan holds no demand")
-        return forecast_document(key, plan.demand)
+        return forecast_document(key, served.known().demand(key, controls))
 
     return _answer(request, (namespace, name), ("forecast", controls), make)
 

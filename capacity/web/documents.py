@@ -381,7 +381,10 @@ def figures_document(one: Outcome) -> FiguresDocument:
 
 def _list(values: np.ndarray) -> list[Any]:
     """Numbers in as many digits as mean something; what is not known is null."""
-    return [None if one != one else _short(one) for one in values.tolist()]
+    sizes = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
+    scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(sizes)))
+    short = np.round(values * scale) / scale
+    return [None if one != one else one for one in short.tolist()]
 
 
 def _short(value: float) -> float:

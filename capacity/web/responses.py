@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
+
+from capacity.app.kept import Kept
 
 JSON, HTML, YAML, PROBLEM = (
     "application/json",
@@ -32,24 +32,23 @@ class Body:
     tag: str
 
 
+def _kept_bodies() -> Kept[Body]:
+    return Kept(KEPT_MANY, lambda body: len(body.content), KEPT_BYTES)
+
+
 @dataclass(slots=True)
 class KeptAnswers:
-    """The newest answers by what was asked, at most so many and so many bytes: equal questions cost no work."""
+    """The newest answers by what was asked, at most so many and so many bytes: equal questions cost no work.
 
-    _bodies: OrderedDict[object, Body] = field(default_factory=OrderedDict)
-    _size: int = 0
-    _lock: Lock = field(default_factory=Lock)
+    Where many readers ask the same at once, it is computed once.
+    """
+
+    _bodies: Kept[Body] = field(default_factory=_kept_bodies)
     _adapters: dict[type, TypeAdapter[Any]] = field(default_factory=dict)
 
     def answer(self, request: Request, key: object, make: Callable[[], object], kind: str = JSON) -> Response:
         """The kept answer of this key, else what `make` gives; 304 where the client has it already."""
-        with self._lock:
-            body = self._bodies.get(key)
-            if body is not None:
-                self._bodies.move_to_end(key)
-        if body is None:
-            body = self._body(make(), kind)
-            self._keep(key, body)
+        body = self._bodies.get(key, lambda: self._body(make(), kind))
         headers = {"ETag": body.tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
         if _has(request, body.tag):
             return Response(status_code=304, headers=headers)
@@ -64,14 +63,6 @@ class KeptAnswers:
         if document not in self._adapters:
             self._adapters[document] = TypeAdapter(document)
         return self._adapters[document]
-
-    def _keep(self, key: object, body: Body) -> None:
-        with self._lock:
-            former = self._bodies.pop(key, None)
-            self._size += len(body.content) - (0 if former is None else len(former.content))
-            self._bodies[key] = body
-            while self._bodies and (self._size > KEPT_BYTES or len(self._bodies) > KEPT_MANY):
-                self._size -= len(self._bodies.popitem(last=False)[1].content)
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -20,9 +20,11 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from capacity.app import what_if
 from capacity.app.configuration import read_config
+from capacity.app.kept import Kept
 from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
-from capacity.app.what_if import parse_scenario
+from capacity.app.what_if import Controls, PlannedOrders, parse_scenario
 from capacity.cli import main
 from capacity.cli.serve import Place
 from capacity.cluster.client import ClusterWriter
@@ -165,8 +167,31 @@ def test_a_controls_forecast_is_made_once(served: Served) -> None:
     assert known.inputs(workload).forecasts is known.inputs(workload).forecasts
 
 
+def test_readers_of_one_scenario_share_its_plan(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[object]()
+    make_plan = what_if.make_plan
+    monkeypatch.setattr(what_if, "make_plan", lambda inputs: (made.append(inputs.scenario), make_plan(inputs))[1])
+    with client_of(served) as client, ThreadPoolExecutor(8) as readers:
+        kinds = ["compare", "explain", "plan", "compare"] * 2
+        codes = readers.map(lambda kind: client.get(f"{WEB}/{kind}?growth=0.123").status_code, kinds)
+        assert set(codes) == {200}
+    assert len([scenario for scenario in made if scenario is not None]) == 1
+
+
+def test_a_forecast_is_that_of_the_plan(served: Served) -> None:
+    known, controls = served.known(), Controls(growth=0.3, lost_zone=True)
+    demand, planned = known.demand(("shop", "web"), controls), known.plan(("shop", "web"), controls).demand
+    assert planned is not None
+    for mine, its in ((demand.cpu, planned.cpu), (demand.memory, planned.memory), (demand.sales, planned.sales)):
+        assert mine is not None
+        assert its is not None
+        pd.testing.assert_frame_equal(mine.quantiles, its.quantiles)
+
+
 def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "KEPT_MANY", 8)
+    known = served.known()
+    few = PlannedOrders(known.asked, known.orders, known.now, _inputs=known._inputs, _plans=Kept(2))
 
     def ask(numbers: range) -> int:
         for number in numbers:
@@ -175,7 +200,7 @@ def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.
         gc.collect()
         return sum(type(one) is not weakref.ref for one in gc.get_objects())  # pandas clears its own at 500 a block
 
-    with client_of(served) as client:
+    with client_of(replace(served, orders=few)) as client:
         ask(range(1, 4))
         before = ask(range(4, 7))
         held = ask(range(7, 12)) - before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,15 @@ import pytest
 import yaml
 
 from capacity.app.configuration import read_config
-from capacity.app.unconfigured import FileOptions
+from capacity.app.trial import render_starter, try_orders
+from capacity.app.unconfigured import FileOptions, TypicalService
 from capacity.cli import main
 from capacity.cli.setup import source_of
+from capacity.model import DataError
+from capacity.sources.guessing import Given, guess_sales
 from capacity.sources.sample import sample_orders
+from capacity.views.trial import trial_sheet
+from tests.peers import Postgres
 
 HOURS = pd.date_range("2025-09-01", periods=24 * 28, freq="h")
 BUSY = 5 + 40 * np.clip(np.sin((HOURS.hour - 6) / 12 * np.pi), 0, None) * np.where(HOURS.day_of_week < 5, 1, 0.4)
@@ -74,6 +80,30 @@ def test_it_takes_a_file_or_the_sample(capsys: pytest.CaptureFixture[str]) -> No
     assert "expected a FILE such as orders.csv, or --sample, got both" in said
     name, options = source_of(None, FileOptions(), sample=True)
     assert (Path(name), options.timezone, options.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
+
+
+def test_a_table_of_orders_in_postgresql_is_found_and_counted_there(postgres: Postgres) -> None:
+    postgres.sql(
+        """CREATE SCHEMA IF NOT EXISTS trial; DROP TABLE IF EXISTS trial.bookings;
+        CREATE TABLE trial.bookings AS SELECT h * 100 + n AS id, 'paid' || h % 2 AS status,
+          timestamptz '2025-09-01 00:00:30+00' + h * interval '1 hour' + n * interval '1 minute' AS created_at
+        FROM generate_series(0, 24 * 21 - 1) h, generate_series(1, 2 + (20 * sin(h % 24 * 0.13)::numeric)::int) n"""
+    )
+    url = postgres.url.replace("postgresql", "postgres", 1)
+    options = FileOptions(Given(step=timedelta(days=1)), "Europe/Berlin")
+    trial, config = try_orders(url, options, TypicalService(), datetime(2026, 1, 1, tzinfo=UTC))
+    said = [f"{name} {text}" for name, text in trial_sheet(trial).rows]
+    assert said[:4] == [
+        "rows SELECT * FROM trial.bookings [--query]",
+        "times 'created_at', counted in its database; its times name their zone [--time, --time-format]",
+        "orders each row is one order (each row has its own 'id') [--value]",
+        " every 'status' counts ('paid0', 'paid1'); use a condition in --query to leave some out",
+    ]
+    text = render_starter(url, config, trial, Path())
+    assert f"url: {url}" in text
+    assert "select" not in text.lower().replace("select * from trial.bookings", "")
+    with pytest.raises(DataError, match="cannot connect"):
+        guess_sales(f"{url}nowhere")
 
 
 def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_unasked(

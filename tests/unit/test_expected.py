@@ -36,6 +36,18 @@ def test_at_a_quantile_the_share_is_what_the_level_leaves() -> None:
     np.testing.assert_allclose(share_above(forecast, np.array([0.0, 2.0, 3.0, 5.0])), [1.0, 0.5, 0.1, 0.01])
 
 
+def test_between_quantiles_it_is_as_numpy_interpolates() -> None:
+    rng, levels = np.random.default_rng(3), (0.5, 0.8, 0.9, 0.99)
+    table = np.sort(rng.integers(0, 6, (200, 4)), axis=1).astype(float)  # some quantiles are equal
+    served = np.concatenate([rng.uniform(0, 6, 100), rng.integers(0, 6, 100)])
+    found = share_above(forecast_of([dict(zip(levels, row, strict=True)) for row in table.tolist()]), served)
+    inside = served < table[:, -1]
+    wanted = [
+        1 - np.interp(at, [0.0, *row], [0.0, *levels]) for at, row in zip(served[inside], table[inside], strict=True)
+    ]
+    np.testing.assert_array_equal(found[inside], wanted)
+
+
 def test_a_forecast_without_spread_is_over_or_under() -> None:
     forecast = forecast_of([{0.5: 2.0, 0.99: 2.0}] * 2)
     np.testing.assert_allclose(share_above(forecast, np.array([1.99, 2.01])), [1.0, 0.0], atol=0.51)
