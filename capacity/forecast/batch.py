@@ -29,7 +29,7 @@ from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import carried_over, highest_quantiles, maximum_quantiles, share_left
-from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
+from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts, with_possible_week
 from capacity.forecast.settings import NEAREST, BatchForecast, Residuals, Setting
 from capacity.forecast.uplift import (
     EventsAhead,
@@ -68,7 +68,8 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     """
     raw = _checked(histories)
     values = without_spikes(raw)
-    seasons = supported_seasons(setting.seasons or (), values.shape[1])
+    proven = supported_seasons(setting.seasons or (), values.shape[1])
+    seasons = with_possible_week(proven, setting.step, values.shape[1])
     asked, setting = setting, _far_enough(setting, seasons)
     origins = _origins(values.shape[1], seasons, setting)
     proposal, near, traits = _proposal(values, seasons, origins, setting)
@@ -85,7 +86,7 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
-    return _calibrated(values, _near(served, errors, origins, asked.horizon), asked, seasons)
+    return _calibrated(values, _near(served, errors, origins, asked.horizon), asked, proven)
 
 
 def _far_enough(setting: Setting, seasons: tuple[int, ...]) -> Setting:

@@ -9,6 +9,7 @@ two (`process`). The seasonal naives repeat what was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,7 @@ HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data
 HARMONICS = 6  # of the first season; 3, 6 and 11 score the same, the lags carry the rest
 SHORT_LAGS = 26
 MEDIAN_CYCLES = 5  # of which two may be closed or wild
+LEAST_WEEKS = 3  # of history, from which members know of a week that did not stand out
 LEAST_ROWS = 8  # a ridge is fitted from so many rows up; its prior, the seasonal naive, does the rest
 MAX_ROWS = 20_000  # beyond this the recency weights leave nothing to learn and minutes would cost seconds
 DRIFT_SMOOTH = 1 / 13  # of a year: four weeks are wide enough to leave no single day in the drift
@@ -60,13 +62,17 @@ class Members:
 def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting) -> Members:
     """Every member's forecast from every origin, in the unit of the series, never negative."""
     forecasts, highest = {}, _highest(history.filled)
+    proven = proven_seasons(seasons, setting)
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
-        for name, forecast in _on_scale(standard, history, seasons, origins, logs=bool(suffix)).items():
+        designs = _designs(seasons, proven, origins.horizon, logs=bool(suffix))
+        members = _ridges(standard, history, designs, origins)
+        members |= _on_scale(standard, history, seasons, origins, logs=bool(suffix))
+        for name, forecast in members.items():
             forecasts[name + suffix] = np.minimum(scale.invert(forecast), highest)
     length = similar_length(seasons, setting.step, origins)
     if length:
-        search = Search.of(length, weekly=has_day_types(seasons))
+        search = Search.of(length, weekly=has_day_types(proven))
         similar = similar_forecast(standard, history.weights, search, origins)
         forecasts["similar days of logs"] = np.minimum(scale.invert(similar), highest)
     if has_process(seasons, origins):
@@ -79,6 +85,29 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     for name, season in naives.items():
         forecasts[name] = seasonal_naive(history.filled, season, origins)
     return Members(forecasts | _of_cycles(history.filled, seasons, origins), tuple(naives))
+
+
+def proven_seasons(seasons: tuple[int, ...], setting: Setting) -> tuple[int, ...]:
+    """The seasons that were asked for; a week that only may be there (`with_possible_week`) was not.
+
+    >>> proven_seasons((24, 168), Setting(timedelta(hours=1), 24, seasons=(24,)))
+    (24,)
+    """
+    return tuple(season for season in seasons if season in (setting.seasons or ()))
+
+
+def with_possible_week(seasons: tuple[int, ...], step: timedelta, length: int) -> tuple[int, ...]:
+    """Seasons of which a day is the only one, and the week too, where three have been seen.
+
+    Three weeks prove no week that its noise hides, but members that know of one forecast better still.
+
+    >>> hour = timedelta(hours=1)
+    >>> with_possible_week((24,), hour, 504), with_possible_week((24,), hour, 503), with_possible_week((), hour, 504)
+    ((24, 168), (24,), ())
+    """
+    day, week = (round(cycle / step) for cycle in (timedelta(days=1), timedelta(days=7)))
+    possible = seasons == (day,) and week % day == 0 and length >= LEAST_WEEKS * week
+    return (day, week) if possible else seasons
 
 
 def _highest(values: Array) -> Array:
@@ -96,19 +125,10 @@ def _on_scale(
     standard: Array, history: History, seasons: tuple[int, ...], origins: Origins, *, logs: bool
 ) -> dict[str, Array]:
     """Members on one scale; what hardly differs from a better one is left out, since it would only dilute that."""
-    members, days = {}, has_day_types(seasons)
-    for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
-        if name == "ridge" and (origins.horizon > LONG or (seasons and not logs)):
-            continue
-        if days and not logs:
-            continue
-        if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
-            members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
     if not seasons:
-        return members | {
-            f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
-        }
-    if days:
+        return {f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)}
+    members = {}
+    if has_day_types(seasons):
         members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
         if logs:
             members["quick day-type template"] = day_type_forecast(standard, history.weights, seasons, origins, QUICK)
@@ -119,6 +139,23 @@ def _on_scale(
     if len(seasons) > 1:
         members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
     return members
+
+
+def _designs(seasons: tuple[int, ...], proven: tuple[int, ...], horizon: int, *, logs: bool) -> dict[str, Design]:
+    """The autoregressions on one scale. Few lags are held loosely, and a week that may not be there would mislead."""
+    if has_day_types(seasons) and not logs:
+        return {}
+    full = {"ridge": design_for(seasons)} if horizon <= LONG and (logs or not seasons) else {}
+    return full | {"sparse ridge": sparse_design_for(proven)}
+
+
+def _ridges(standard: Array, history: History, designs: dict[str, Design], origins: Origins) -> dict[str, Array]:
+    """The forecasts of those designs for which there are enough rows."""
+    return {
+        name: ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
+        for name, design in designs.items()
+        if int(origins.ends.min()) >= design.depth + LEAST_ROWS
+    }
 
 
 def _row_weights(history: History, depth: int) -> Array:

@@ -57,3 +57,22 @@ def test_no_two_members_coincide_at_the_origin(length):
     latest = [forecast[0, 0] for forecast in members.forecasts.values()]
     for place, one in enumerate(latest):
         assert not any(np.allclose(one, other, rtol=1e-9) for other in latest[:place])
+
+
+@pytest.mark.parametrize(("length", "seasons", "closed"), [(504, (24,), True), (503, (24,), False)])
+def test_three_weeks_tell_of_a_week_that_was_not_asked_for(length, seasons, closed):
+    values = shop(4)
+    values[np.arange(len(values)) % 168 >= 144] = 1.0
+    ahead = forecast_batch(values[None, 648 - length : 648], Setting(HOUR, 24, (0.5,), seasons=seasons)).point[0]
+    assert (ahead.sum() < 0.5 * values[624:648].sum()) == closed
+
+
+def test_the_few_lags_of_an_autoregression_know_of_no_week_that_was_not_asked_for():
+    values, origins = shop(3)[None, :], place_origins(504, 24, 3, 24, 210)
+    few, asked = [], Setting(HOUR, 24, seasons=(24,))
+    for setting in (asked, Setting(HOUR, 24)):
+        members = member_forecasts(prepare(values, (24, 168)), (24, 168), origins, setting).forecasts
+        few.append(members["sparse ridge of logs"])
+    alone = member_forecasts(prepare(values, (24,)), (24,), origins, asked).forecasts["sparse ridge of logs"]
+    assert np.array_equal(few[0], alone)
+    assert not np.array_equal(few[0], few[1])
