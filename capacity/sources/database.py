@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib.util import find_spec
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.sources.columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
-from capacity.sources.findings import several, several_finding
+from capacity.sources.findings import SAMPLE, repeated_in_database, several, several_finding
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
 
@@ -77,6 +78,7 @@ def count_in_database(
         rows = _executed(connection, source, buckets.query)
         names, values = list(rows.keys()), [tuple(row) for row in rows]
         findings = _several_currencies(connection, settings, list(columns))
+        findings += _repeated_rows(connection, source, buckets, sum(row[names.index("row_count")] for row in values))
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     _fill(database, buckets, names, values)
     naive = columns[settings.time] in ("timestamp without time zone", "date")
@@ -97,6 +99,22 @@ def _several_currencies(connection: Any, settings: SalesSettings, columns: Seque
         counts = _executed(connection, source, count_values(source.query, name))
         found = found or several(tuple(row) for row in counts)
     return several_finding(amount, found)
+
+
+def _repeated_rows(connection: Any, source: DatabaseSource, buckets: Buckets, rows: int) -> tuple[Finding, ...]:
+    """Whether whole hours of rows come twice, as the database counts them; a database that cannot say says nothing."""
+    import pandas as pd
+
+    part = max(1, rows // SAMPLE)
+    while gcd(part, 60) > 1:  # times that are whole minutes are no less mixed by it
+        part += 1
+    try:
+        found = _executed(connection, source, buckets.repeated.replace("{part}", str(part))).fetchall()
+    except DataError:
+        _begin_again(connection, source)
+        return ()
+    steps = pd.DataFrame([tuple(row) for row in found], columns=["n", "different", "first", "last", "twice"])
+    return repeated_in_database(steps.astype({"twice": bool}), part, rows)
 
 
 def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
@@ -26,6 +27,7 @@ FEW_NATURAL = 0.03  # the same of time and number: more, and rows are lines of o
 TELLING = 0.4  # different numbers by rows, from which they tell orders apart: two exports of all of them have half
 MOST_STEPS = 3  # steps that come twice by those that do not: where nearly all do, each order has two rows
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
+HOUR = 3600
 SAFE = 2**53  # whole numbers above it have no place in a double
 
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
@@ -101,17 +103,13 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
         return ()
-    count = f"{'about ' if part > 1 else ''}{{:,}} rows".format
     found = twice(ROW_HASH)
     if found is not None:
-        by_chance = found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS
-        said = f"{count(int(found.rows * part))} equal another in every column, {found.when()}: do exports overlap?"
-        once = Finding("repeated_rows", "warn", f"{said} A rule with `unique` counts each row once")
-        return () if by_chance else (once,)
+        return _equal_rows(found, part)
     for name, number in _numbers_of_orders(judgement).items():
         found = twice(f"{time}, {number}")
         if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
-            return (_changed_orders(count(int(found.rows * part)), name, found),)
+            return (_changed_orders(_rows(found, part), name, found),)
     return ()
 
 
@@ -169,21 +167,53 @@ class _Repeated:
 def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
     moment = judgement.time.unordered or judgement.time.instant
     time = quote(judgement.settings.time)  # an instant costs more than a hash: it is made of few rows only
-    query = (
+    steps = (
         f"WITH equal AS (SELECT {time}, hash({columns}) AS capacity_hash, count(*) AS capacity_n FROM orders {sampled} "
-        f"GROUP BY ALL), timed AS (SELECT {moment} AS moment, capacity_n AS n FROM equal), "
-        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, "
-        "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
-        "FROM timed GROUP BY 1) "
-        "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
-        "coalesce(sum(different) FILTER (WHERE twice), 0), epoch(min(first) FILTER (WHERE twice)), "
-        "epoch(max(last) FILTER (WHERE twice)), "
-        "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
-        "sum(0.5 ** different + 0.34 ** different), count(*) FILTER (WHERE NOT twice) "
-        "FROM steps WHERE first IS NOT NULL"
+        f"GROUP BY ALL), timed AS (SELECT {moment} AS moment, capacity_n AS n FROM equal) "
+        "SELECT sum(n) AS n, count(*) AS different, epoch(min(moment)) AS first, epoch(max(moment)) AS last, "
+        "bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice FROM timed WHERE moment IS NOT NULL "
+        f"GROUP BY floor(epoch(moment) / {HOUR})"
     )
-    found = judgement.source.database.execute(query).fetchone()
+    return _repeated_in(judgement.source.database, steps)
+
+
+def _repeated_in(database: duckdb.DuckDBPyConnection, steps: str) -> _Repeated:
+    """What repeats in steps of n rows, of which some are different: n, different, first, last, twice."""
+    query = (
+        "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
+        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
+        "max(last) FILTER (WHERE twice), "
+        "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
+        f"sum(0.5 ** different + 0.34 ** different), count(*) FILTER (WHERE NOT twice) FROM ({steps})"
+    )
+    found = database.execute(query).fetchone()
     return _Repeated(*found) if found else _Repeated(0, 0, 0, None, None, 0.0, 0.0, 0)
+
+
+def repeated_in_database(steps: pd.DataFrame, part: int, rows: int) -> tuple[Finding, ...]:
+    """The same where a database counted rows: `steps` are the hours of every `part`-th second of all `rows`."""
+    with duckdb.connect() as database:
+        steps = steps.astype({"n": "float64", "different": "int64", "first": "float64", "last": "float64"})
+        database.register("steps", steps)
+        found = _repeated_in(database, "SELECT * FROM steps")
+    if found.steps < LEAST_STEPS or found.rows * part < LEAST_SHARE * rows or found.different < LEAST_REPEATED:
+        return ()
+    return _equal_rows(found, part)
+
+
+def _equal_rows(found: _Repeated, part: int) -> tuple[Finding, ...]:
+    """That whole steps of rows are there twice; none where chance leaves as many."""
+    if found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS:
+        return ()
+    said = (
+        f"{_rows(found, part)} equal another in every column, {found.when()}: do exports overlap, or does a join "
+        "repeat rows? A rule with `unique` counts each row once"
+    )
+    return (Finding("repeated_rows", "warn", said),)
+
+
+def _rows(found: _Repeated, part: int) -> str:
+    return f"{'about ' if part > 1 else ''}{int(found.rows * part):,} rows"
 
 
 def currency_findings(judgement: Judgement) -> tuple[Finding, ...]:

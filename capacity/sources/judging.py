@@ -335,7 +335,7 @@ class Judgement:
     def _total(self, good: str) -> str:
         value = self.settings.value
         if value.sum:
-            return f"sum(CASE WHEN {good} THEN CAST({OWN}value * {UNIT} AS HUGEINT) END) / {UNIT}"
+            return f"sum(CAST(CASE WHEN {good} THEN {OWN}value * {UNIT} END AS HUGEINT)) / {UNIT}"
         if value.count_distinct:
             return f"CAST(count(DISTINCT CASE WHEN {good} THEN {OWN}value END) AS DOUBLE)"
         return f"CAST(count(*) FILTER (WHERE {good}) AS DOUBLE)"

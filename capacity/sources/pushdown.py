@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from capacity.model.settings import SalesSettings
-from capacity.sources.columns import column
+from capacity.sources.columns import ROWS, column
 from capacity.sources.sql import (
     DAY,
     EPOCHS,
@@ -32,12 +32,15 @@ SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB:
 class Buckets:
     """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`.
 
-    `unread` asks first whether the rows must be read one by one (None: they need not).
+    `unread` asks first whether the rows must be read one by one (None: they need not). `repeated` asks of each hour how
+    many rows it has, how many different ones, its first and last time, and whether each row is there two or three
+    times; `{part}` is to be replaced: of rows at seconds that are no multiple of it, none is read.
     """
 
     query: str
     counted: str
     unread: str | None = None
+    repeated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,7 @@ def source_rows(settings: SalesSettings, moment: str, casts: Casts, *more: str) 
     chosen.append(f"{casts.number.format(column(value.sum))} AS amount" if value.sum else "1 AS amount")
     chosen.append(f"{column(value.count_distinct)} AS item" if value.count_distinct else "1 AS item")
     chosen.append(f"{casts.text.format(column(settings.group))} AS grp" if settings.group else "'' AS grp")
-    inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
-    return f"SELECT {', '.join([*chosen, *more])} FROM ({inner}\n) AS source"
+    return f"SELECT {', '.join([*chosen, *more])} FROM ({_inner(settings)}\n) AS source"
 
 
 def _failures(settings: SalesSettings, finite: str) -> str:
@@ -131,7 +133,27 @@ def postgresql(settings: SalesSettings, timezone: str, columns: dict[str, str]) 
     judged = Judged(rows, start, exact, since, FINITE, divides=True)
     seconds = int(settings.step.total_seconds())
     quarters = [f"quarter_{at}" for at in range(quarters_of(seconds))]
-    return Buckets(judged.counted(settings), COUNTED.replace("{}", from_quarters(seconds, "exact", quarters)))
+    counted = COUNTED.replace("{}", from_quarters(seconds, "exact", quarters))
+    whole = "CAST(floor(extract(epoch FROM moment)) AS bigint)"
+    whole = f"CAST(floor(extract(epoch FROM {moment})) AS bigint)"
+    repeated = _repeated(
+        f"SELECT at, count(*) AS n FROM (SELECT {whole} AS at, md5(CAST({ROWS} AS text)) AS same "
+        f"FROM ({_inner(settings)}\n) AS {ROWS}) AS timed WHERE mod(at, {{part}}) = 0 GROUP BY at, same",
+        "CASE WHEN max(mod(n, 2)) = 0 OR max(mod(n, 3)) = 0 THEN 1 ELSE 0 END",
+    )
+    return Buckets(judged.counted(settings), counted, repeated=repeated)
+
+
+def _repeated(equal: str, twice: str) -> str:
+    """The hours of rows that are grouped by what tells them apart, each group with its time and its rows."""
+    return (
+        f"SELECT sum(n) AS n, count(*) AS different, min(at) AS first_at, max(at) AS last_at, {twice} AS twice "
+        f"FROM ({equal}) AS equal GROUP BY floor(at / 3600)"
+    )
+
+
+def _inner(settings: SalesSettings) -> str:
+    return "" if isinstance(settings.source, str) else settings.source.query.rstrip().rstrip(";")
 
 
 def _step(settings: SalesSettings, timezone: str) -> tuple[str, str]:
@@ -166,7 +188,6 @@ SQLITE_FINITE = "typeof(amount) IN ('integer', 'real') AND abs(amount) < 9e999"
 
 def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> Buckets | None:
     """The statement; None where time is neither ISO text nor an epoch, and where values cannot be added up later."""
-    del columns
     grain = _grain(settings, timezone)
     if grain is None or settings.time_format not in (None, *EPOCHS):
         return None
@@ -176,17 +197,21 @@ def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> B
     exact = f"fraction = 0 AND moment = {start}"
     rows = source_rows(settings, time.moment, SQLITE_CASTS, *more)
     judged = Judged(rows, start, exact, "moment + fraction", SQLITE_FINITE, zoned="zoned")
-    return Buckets(judged.counted(settings), _counted(settings, timezone), _unread(settings, time))
+    repeated = _repeated(
+        f"SELECT {time.moment} AS at, count(*) AS n FROM ({_inner(settings)}\n) AS {ROWS} "
+        f"WHERE {time.moment} % {{part}} = 0 GROUP BY {', '.join(map(column, columns))}",
+        "max(n % 2) = 0 OR max(n % 3) = 0",
+    ).replace("floor(at / 3600)", "at / 3600")  # SQLAlchemy's floor() for SQLite fails on NULL
+    return Buckets(judged.counted(settings), _counted(settings, timezone), _unread(settings, time), repeated)
 
 
 def _unread(settings: SalesSettings, time: _Time) -> str:
     """Whether most times are no plain ISO text, or amounts are text: then the form is decided from all rows."""
     name = column(settings.time)
-    inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
     strange = f"2 * count(CASE WHEN {time.moment} IS NOT NULL AND NOT {_other(settings)} THEN 1 END) < count({name})"
     amount = settings.value.sum
     texts = "" if amount is None else f" OR max(typeof({column(amount)}) = 'text')"
-    return f"SELECT {strange}{texts} FROM ({inner}\n) AS source"
+    return f"SELECT {strange}{texts} FROM ({_inner(settings)}\n) AS source"
 
 
 def _other(settings: SalesSettings) -> str:

@@ -388,3 +388,33 @@ def test_totals_among_rows_are_found_where_they_are_counted_in_the_database(fill
     expected = loaded(in_parquet(rows, "TIMESTAMP"), "UTC", **settings)
     assert next(finding.rule for finding in got[1].findings) == "granularity"
     same(got, expected)
+
+
+DISTINCT_TIMES = [
+    f"{moment:%Y-%m-%d %H:%M:%S}"
+    for moment in pd.date_range("2026-03-02", periods=1200, freq="7min37s").to_pydatetime()
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        pytest.param("SELECT * FROM orders", "", id="each row once"),
+        pytest.param("SELECT * FROM orders UNION ALL SELECT * FROM orders", "1,200 rows equal another", id="all twice"),
+        pytest.param("SELECT * FROM orders, (VALUES (1), (2), (3)) AS many", "", id="rows that differ in a column"),
+        pytest.param("SELECT o.* FROM orders o, (VALUES (1), (2), (3)) AS many", "2,400 rows", id="a join"),
+        pytest.param("SELECT * FROM orders UNION ALL SELECT * FROM orders WHERE ordered >= '2026-03-05 00:00' AND "
+                     "ordered < '2026-03-06 00:00'", "189 rows equal another", id="a day again"),
+        pytest.param("SELECT * FROM orders UNION ALL SELECT * FROM orders WHERE amount > 9999", "", id="nothing again"),
+    ],
+)  # fmt: skip
+def test_rows_that_come_twice_are_found_where_the_database_counts_them(fill: Fill, query: str, said: str) -> None:
+    rows: list[tuple[Any, ...]] = [(time, 2.5, "a", f"I{place}") for place, time in enumerate(DISTINCT_TIMES)]
+    url = fill(rows, "timestamp")
+    settings = SalesSettings.model_validate(
+        {"source": {"url": url, "query": query}, "time": "ordered", "value": {"sum": "amount"}}
+    )
+    with OrderTable.load(settings, "UTC") as table:
+        assert table.judgement is None
+        found = [finding.message for finding in table.audit().findings if finding.rule == "repeated_rows"]
+    assert (said in found[0]) if said else not found
