@@ -23,6 +23,7 @@ from capacity.forecast.calibration import (
     mixed_offsets,
     track,
 )
+from capacity.forecast.closures import over_few_days
 from capacity.forecast.counts import with_counts
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
@@ -190,6 +191,7 @@ def _calibrated(
     quantiles = add_quantiles(served.point, errors, tracked.offsets)
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
+    quantiles = over_few_days(quantiles, values, seasons[-1] if seasons else 1, setting)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
     batch = BatchForecast(
         point=served.point,

@@ -119,6 +119,13 @@ class Gaps:
         """A history (steps,) with gaps where there were outages."""
         return _with_gaps(values, (*self.declared, *self.found), slots)
 
+    def with_closure(self, end: int) -> Gaps:
+        """The same with the fall that lasts, up to the slot `end`, as one more gap."""
+        if self.since is None:
+            return self
+        closure = Occurrence(OUTAGE, OUTAGE, np.arange(self.since, end), None)
+        return replace(self, found=(*self.found, closure), since=None)
+
     def notes(self, timeline: Timeline) -> tuple[str, ...]:
         """What is said of them."""
         clock, known = timeline.clock, timeline.slots[-1]
@@ -167,7 +174,7 @@ def _ongoing(event: Occurrence, clock: WallClock) -> str:
 def _lasting(since: int, clock: WallClock) -> str:
     return (
         f"since {clock.moment(since)} sales are far below the usual, for longer than most outages last: this is taken"
-        f" for the new level. If it is not, an event of kind {OUTAGE} makes it a gap"
+        f" for the new level, though the upper quantiles hold the usual one. An event of kind {OUTAGE} makes it a gap"
     )
 
 

@@ -7,7 +7,7 @@ second; between them, the steady rests of all series of one length and setting a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from capacity.forecast.analogs import Analogs, find_analogs
-from capacity.forecast.batch import LEAST_STEPS, supported_seasons
+from capacity.forecast.batch import LEAST_STEPS, forecast_far, supported_seasons
+from capacity.forecast.closures import REOPENED, with_reopening
 from capacity.forecast.covariates import read_columns
-from capacity.forecast.gaps import Reach, Timeline, find_gaps, with_reach
+from capacity.forecast.gaps import Gaps, Reach, Timeline, find_gaps, with_reach
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
 from capacity.forecast.maxima import carried_over, over_highest
@@ -105,6 +106,15 @@ class Prepared:
     unit: str
     notes: tuple[str, ...]  # on the history
     given: tuple[str, ...]  # on coming events whose uplift is given
+    closure: Closure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A closure that a history ends with: for how long, and the same series with it as a gap."""
+
+    closed_for: timedelta
+    reopened: Prepared
 
 
 class Timelines:
@@ -140,8 +150,23 @@ def prepare(
     values, and for a request that it cannot carry.
     """
     timeline = (timelines or Timelines()).of(sales, request)
+    outages = find_gaps(usable_values(sales), timeline)
+    believed = _without_gaps(sales, request, covariates, (timeline, outages))
+    if outages.since is None:
+        return believed
+    end = int(timeline.slots[-1]) + 1
+    levels = tuple(sorted({*request.quantile_levels, *REOPENED}))
+    without = (timeline, outages.with_closure(end))
+    reopened = _without_gaps(sales, replace(request, quantile_levels=levels), covariates, without)
+    return replace(believed, closure=Closure((end - outages.since) * timeline.clock.step, reopened))
+
+
+def _without_gaps(
+    sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None, found: tuple[Timeline, Gaps]
+) -> Prepared:
+    """A series prepared without its gaps, on its timeline."""
+    timeline, outages = found
     clock, values = timeline.clock, usable_values(sales)
-    outages = find_gaps(values, timeline)
     quiet = outages.out_of(values, timeline.slots)
     quiet = quiet[: np.flatnonzero(~np.isnan(quiet))[-1] + 1]  # steps after the last value are forecast, not filled
     row = on_slots(quiet, timeline.slots[: len(quiet)])
@@ -185,8 +210,18 @@ def _even(values: Array, sales: pd.Series, clock: WallClock) -> pd.Series:
 def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     """The second phase: put back onto the forecast of the steady rest (a batch of one) what was taken out.
 
-    Events multiply and widen, the trend and columns too; the minutes near an event follow past ones like it.
+    Events multiply and widen, the trend and columns too; the minutes near an event follow past ones like it. Where the
+    history ends with a closure, upper quantiles hold what the business sells if it opens again.
     """
+    forecast, closure = _finished(prepared, batch), prepared.closure
+    if closure is None:
+        return forecast
+    rest = closure.reopened
+    reopened = _finished(rest, forecast_far(rest.steady[None, :], rest.setting))
+    return with_reopening(forecast, reopened, closure.closed_for)
+
+
+def _finished(prepared: Prepared, batch: BatchForecast) -> Forecast:
     setting, ahead, steps = prepared.setting, prepared.ahead, prepared.steps
     quantiles = _put_back(batch, ahead, setting)
     maxima = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast import forecast_sales
+from capacity.forecast import Setting, forecast_sales
 from capacity.forecast.calibration import closed_slots
+from capacity.forecast.closures import over_few_days
 
 LEVELS = (0.5, 0.95, 0.99)
 WEEK = np.array([4.0, 4, 4, 4, 4, 0, 4])
@@ -78,3 +81,41 @@ def test_closed_weeks_do_not_blow_up_the_interval_of_open_days() -> None:
     sales["2025-12-20":"2026-01-03"] = 0.0
     forecast = forecast_sales(sales, horizon="7D", quantile_levels=LEVELS)
     assert forecast.at(0.95).max() < 10 * sales.max()
+
+
+@pytest.mark.parametrize("closed", [60, 130])
+def test_after_a_closure_of_days_upper_quantiles_hold_what_the_shop_sells_when_it_opens(closed: int) -> None:
+    index = pd.date_range("2026-01-05", periods=28 * 24, freq="h", tz="UTC")
+    usual = np.tile(np.where((np.arange(24) >= 8) & (np.arange(24) < 20), 50.0, 0.0), 28)
+    sales = pd.Series(usual * np.random.default_rng(2).normal(1.0, 0.1, len(index)), index)
+    sales.iloc[-closed:] = 0.0
+    forecast = forecast_sales(sales, horizon="24h", quantile_levels=LEVELS, window=pd.Timedelta("6h"))
+    business = forecast.quantiles.index.hour.isin(range(8, 20))
+    assert forecast.at(0.5).max() < 15.0
+    assert 45.0 < forecast.at(0.95)[business].min() <= forecast.at(0.99)[business].max() < 80.0
+    assert forecast.at(0.99)[~business].max() < 5.0  # closed at night as ever
+    assert forecast.maxima is not None
+    assert (forecast.maxima[0.99].iloc[:12] > 45.0).any()
+
+
+def test_two_weeks_of_days_that_end_closed_hold_the_open_days_in_their_upper_quantiles() -> None:
+    sales = open_days(pd.date_range("2026-01-05", periods=13, freq="D", tz="UTC"))  # its last day is a Saturday
+    forecast = forecast_sales(sales, horizon="6D", quantile_levels=LEVELS)
+    assert forecast.at(0.99).min() > sales[sales > 0].quantile(0.9)
+    assert forecast.at(0.99).max() < 1.8 * sales.max()
+
+
+def test_a_day_closed_in_both_of_two_weeks_stays_closed_in_every_quantile_that_few_days_raise() -> None:
+    week = np.array([4.0, 4, 5, 4, 3, 0, 4])
+    quantiles = np.tile([3.0, 3.1, 3.2], (1, 7, 1))
+    raised = over_few_days(quantiles, np.tile(week, 2)[None, :], 7, Setting(timedelta(days=1), 7, LEVELS))
+    np.testing.assert_array_equal(raised[0, 5], quantiles[0, 5])
+    assert (raised[0, [0, 1, 2, 3, 4, 6], 1] > 4.5).all()
+    np.testing.assert_array_equal(raised[..., 0], quantiles[..., 0])
+
+
+@pytest.mark.parametrize(("days", "step"), [(28, timedelta(days=1)), (14, timedelta(hours=1))])
+def test_many_days_and_other_steps_are_left_as_they_are(days: int, step: timedelta) -> None:
+    quantiles = np.ones((1, 3, 3))
+    values = np.tile(np.arange(1.0, 8.0), days // 7)[None, :]
+    np.testing.assert_array_equal(over_few_days(quantiles, values, 1, Setting(step, 3, LEVELS)), quantiles)
