@@ -17,11 +17,13 @@ from capacity.model.arrays import Array, Places
 from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles, student_quantiles
 
 MIDDLE = 0.5
-POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
+POOLED = 0.8  # share of the pooled shape in each quantile; the rest is the series' own (M4 training windows)
 TAIL, SEEN_LEVEL = 12.0, 0.9  # degrees of freedom of the tail, and the level from which it is heavier than was seen
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
-LEVEL_POWER = 0.6  # between additive (0) and multiplicative (1) errors; counts have 0.5; flat on traces and M4
+LEVEL_POWER = (
+    0.5  # between additive (0) and multiplicative (1) errors, as of counts; 0.3 suits 5 minutes, 0.6 single ones
+)
 LEAST_LEVEL = 0.07  # of the highest forecast, added to each: beside a closed week, no error is a hundred times its size
 LATELY = 6.0  # origins until an error counts half in today's scale
 FOLLOW = (0.5, 2.5)  # how far the scale may follow: a few origins are noisy themselves
@@ -31,7 +33,7 @@ STEEPEST = 0.5  # errors grow with distance at most like a random walk's
 TRACKING_RATE = (
     0.2  # of an offset per window and unit of missed coverage: .1 to .5 are level on traces and M4 training windows
 )
-LEAST_OFFSET = 0.5  # mean absolute errors added to the offset that moves, so that one near zero can leave it
+LEAST_OFFSET = 0.5  # errors (root mean square) added to the offset that moves, so that one near zero can leave it
 RARELY_SOLD = 0.05  # of its cycles at which a slot may have sold and still count as closed
 CLOSED_CYCLES = 104  # looked back at: two years of weeks, as many as the 0.99 level asks for
 LATEST_CYCLES = 2  # cycles whose sales open a slot again at once: new opening hours must not wait for a year to pass
@@ -56,7 +58,7 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
     surprise = (actuals - served.past) / level[:, :, None]
     groups = _groups(origins, season_length)  # (K + 1, H)
     count, usual = min(SLOTS, season_length), _usual_change(values, season_length)
-    scales = _slot_scales(surprise, groups[1:, :scored], count, usual)  # (N, count)
+    scales = _slot_scales(surprise, groups[1:, :scored], count, usual) * _unevenness(surprise)[:, None]  # (N, count)
     growth = _growth(surprise, scales[:, groups[1:, :scored]], origins.horizon)  # (H,)
     past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
     shape = (actuals - served.past) / past_scale
@@ -159,6 +161,17 @@ def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> A
         around = np.roll(scales, 1, axis=1) + np.roll(scales, -1, axis=1)
         scales = (1 - 2 * NEIGHBOUR) * scales + NEIGHBOUR * around
     return np.maximum(scales, 1e-12 * np.maximum(usual[:, None], 1e-290))
+
+
+def _unevenness(surprise: Array) -> Array:
+    """The root mean square of a series' errors (N, K, H) over their mean size, 1 where nothing is known: (N,).
+
+    The slots of a series differ by the mean size of their errors, which few large ones hardly move. Between series the
+    root mean square counts: where some err seldom but far and others evenly, it makes their high quantiles alike.
+    """
+    mean = nan_mean(np.abs(surprise), (1, 2))[:, None, None]
+    relative = np.divide(surprise, mean, out=np.ones_like(surprise), where=mean > 0)
+    return np.sqrt(nan_mean(relative**2, (1, 2)))
 
 
 def _growth(surprise: Array, scales: Array, horizon: int) -> Array:
