@@ -235,8 +235,9 @@ class _Window:
         chosen = [quote(name) for name in self.columns]
         chosen += [f"{OWN}{name}" for name in ("moment", "value", "grp", "failed", "aside")]
         within = f"epoch({moment}) >= {begin} AND epoch({moment}) < {end}"
-        count = self.database.execute(f"SELECT count(*) FROM {self.judgement.rows()} WHERE {within}").fetchone()
-        part = max(1, (count or (0,))[0] // SAMPLE)
+        counted = f"SELECT sum(row_count) FROM counted WHERE step_start >= {begin} AND step_start < {end}"
+        count = self.database.execute(counted).fetchone() or (None,)
+        part = max(1, int(count[0] or 0) // SAMPLE)
         sampled = f" AND hash({moment}) % {part} = 0" if part > 1 else ""
         self.database.execute(
             f"CREATE OR REPLACE TEMP TABLE newest AS SELECT {', '.join(chosen)}, {ROW_HASH}, "

@@ -18,6 +18,10 @@ from capacity.sources.judging import OWN, Judgement
 from capacity.sources.sql import literal, quote
 
 GOOD = "aside = 0 AND len(failed) = 0"
+ROWS_BY_STEP = (  # first, since there may be ten thousand groups a step
+    "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
+    f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
+)
 HOUR = 3600
 MEASURED = 0.99  # share of steps with one row a group, from which rows are totals
 LEAST_RUN = 5  # rows one after the other that are further apart than the others
@@ -61,14 +65,10 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
         return None
     day = int(timedelta(days=1).total_seconds())
     local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
-    steps = (  # first, since there may be ten thousand groups a step
-        "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
-        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
-    )
     query = (
         f"SELECT coalesce(bool_and(exact), false), count(DISTINCT step_start // {day}), "
         f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
-        f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({steps})"
+        f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({ROWS_BY_STEP})"
     )
     exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
     if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
@@ -85,9 +85,8 @@ def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSetti
         return None
     local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
     days = (
-        f"SELECT date_trunc('day', {local}) AS day, sum(row_count) AS n, count(DISTINCT step_start) AS steps, "
-        f"bool_and(on_step AND {local} = date_trunc('day', {local})) AS midnight FROM counted WHERE {GOOD} "
-        "AND step_start IS NOT NULL GROUP BY 1"
+        f"SELECT date_trunc('day', {local}) AS day, sum(n) AS n, count(*) AS steps, "
+        f"bool_and(exact AND {local} = date_trunc('day', {local})) AS midnight FROM ({ROWS_BY_STEP}) GROUP BY 1"
     )
     dates = f"midnight AND n >= {LEAST_HOURS}"
     query = (

@@ -454,8 +454,10 @@ def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
 def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """One pass over all rows; a source that breaks off is told apart from a rule that does not run."""
     source = judgement.source
+    query = judgement.within_step()
     try:
-        database.execute(f"CREATE TABLE counted AS {judgement.counted()}")
+        within = query is None or database.execute(query).fetchone() is not None
+        database.execute(f"CREATE TABLE counted AS {judgement.counted(within=within)}")
     except duckdb.Error as error:
         try:
             database.execute("SELECT max(hash(orders)) FROM orders").fetchone()

@@ -15,6 +15,7 @@ FINE, MIDDLE = 300, 900  # seconds of a part: of steps of up to an hour, and of 
 HOUR = 3600
 MOST = 24  # quarters of an hour that a database tells apart in one answer
 UNTOLD = "CAST(NULL AS UINTEGER[])"
+NOT_WITHIN = "CAST([] AS UINTEGER[])"  # all rows are at the very start of their step
 KNOWN = timedelta(days=119)  # how far back rows are told apart: thirteen weeks before the four that are replayed
 
 
