@@ -42,7 +42,7 @@ def parquet(name: str, query: str) -> Path:
 
 FORMATS: dict[str, tuple[str, bytes]] = {
     "CSV": ("a.csv", TEXT.encode()),
-    "CSV, gzipped": ("a.csv.gz", gzip.compress(TEXT.encode())),
+    "CSV, gzipped": ("a.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),
     "semicolons": ("a.csv", TEXT.replace(",", ";").encode()),
     "tabs": ("a.tsv", TEXT.replace(",", "\t").encode()),
     "a byte order mark": ("a.csv", b"\xef\xbb\xbf" + TEXT.encode()),
@@ -455,7 +455,7 @@ def archive(*names: str) -> bytes:
 WIDE = "".join(f"{line},\n" for line in LINES[1:])
 NEW_FORMATS = {
     "an archive of one file": ("a.zip", archive("orders/a.csv", "__MACOSX/._a.csv")),
-    "gzip that its name does not tell": ("a.csv", gzip.compress(TEXT.encode())),
+    "gzip that its name does not tell": ("a.csv", gzip.compress(TEXT.encode(), mtime=0)),
     "a name of gzip that is none": ("a.csv.gz", TEXT.encode()),
     "zero bytes at its end, as after a crash": ("a.csv", TEXT.encode() + bytes(4096)),
     "two carriage returns": ("a.csv", TEXT.replace("\n", "\r\r\n").encode()),
@@ -476,7 +476,7 @@ def test_a_text_file_is_read_however_it_is_packed(name: str, content: bytes) -> 
         ("a.zip", archive("a.csv", "b.csv"), "an archive of one file, got 2 files"),
         (
             "a.csv.gz",
-            gzip.compress(TEXT.encode())[:-9],
+            gzip.compress(TEXT.encode(), mtime=0)[:-9],
             "a whole compressed file, got one that is cut off; copy it again",
         ),
         ("a.csv", TEXT.replace("2", "2\x00").encode(), "expected text, got zero bytes within it"),
