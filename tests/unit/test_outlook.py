@@ -38,7 +38,6 @@ def test_the_next_peak(values, day, expected, level):
     peak = coming_peak(forecast(values, NOON))
     assert (peak.at.day, peak.expected, peak.expected_level) == (day, expected, level)
     assert peak.low <= peak.expected <= peak.high
-    assert (peak.low_level, peak.high_level) == (min(values), max(values))
 
 
 def test_growth_is_that_of_the_level_with_an_interval_over_the_days():
