@@ -1,7 +1,7 @@
-"""What the actuators beside the floor have in common: what they work on, what they return, how it is written.
+"""What actuators (of anything but the floor) have in common: their inputs, their results, and how these are written.
 
-Each actuator is two functions. `observe` reads the cluster, decides, and returns what is due; `give_back` returns what
-undoes it. Neither writes: a `Due` carries its write, which only a pass with a writer makes.
+Each actuator is two functions. `observe` reads the cluster, decides, and returns the due writes; `give_back` returns
+the writes that restore everything. Neither writes: a `Due` contains its write, which only a pass with a writer makes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Scaled = Mapping[Key, tuple[str, str]]  # of a workload: kind and name of what m
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What actuators work on in one pass.
+    """The inputs of actuators in one pass.
 
-    `plans` by workload; a workload without one keeps what it has. `scaled`: what makes its pods, as its autoscaler
-    says. `expires`: until when what is written now stands if nobody renews it. `server_time`: the API server's clock
-    where ours is wrong: by it is noted what moves; None where ours is right.
+    `plans` by workload; a workload without one keeps what it has. `scaled`: the owner of its pods, according to its
+    autoscaler. `expires`: when a write of now expires unless it is renewed. `server_time`: the API server's clock if
+    ours is wrong, used to note the times of moves; None if ours is right.
     """
 
     workloads: Sequence[Workload]
@@ -36,12 +36,12 @@ class Situation:
     server_time: datetime | None = None
 
     def expires(self, workload: Workload) -> datetime | None:
-        """Until when it stands if nobody renews it; None without a plan."""
+        """When a write of now expires unless it is renewed; None without a plan."""
         plan = self.plans.get(workload.key)
         return None if plan is None else plan.end + self.rules.hold_for
 
     def made_by(self, workload: Workload) -> tuple[str, str]:
-        """Kind and name of what makes its pods."""
+        """Kind and name of the owner of its pods."""
         return self.scaled.get(workload.key) or (workload.metrics.kind, workload.name)
 
 
@@ -50,10 +50,10 @@ Write = Callable[[ClusterWriter], Actuation | object]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What an actuator decided for one object of a workload; `write` None: nothing is due, or nothing may be.
+    """The decision of an actuator for one object of a workload; `write` None: nothing is due or allowed.
 
-    A write that ends otherwise than was decided returns the actuation that says how. `expired`: of what is given back,
-    whether nobody renewed it in time. `tells`: whether an Event is due though nothing changes.
+    A write with another result than decided returns the actuation that describes it. `expired`: for a restore, whether
+    the object was not renewed in time. `tells`: whether an Event is due although nothing changes.
     """
 
     workload: Workload
@@ -63,7 +63,7 @@ class Due:
     tells: bool = False
 
     def held(self, reason: str, detail: str) -> Due:
-        """The same, but that it is not written, and why."""
+        """The same without its write, and the reason."""
         stays = replace(self.actuation, after=self.actuation.before, reason=reason, detail=detail, held=True)
         return Due(self.workload, stays)
 
@@ -74,14 +74,14 @@ GiveBack = Callable[[ClusterReader, Situation], Iterable[Due]]
 
 @dataclass(frozen=True, slots=True)
 class ActuatorSteps:
-    """One actuator: what is due in a pass, and what gives everything back."""
+    """One actuator: the writes due in a pass, and those that restore everything."""
 
     observe: Observe
     give_back: GiveBack
 
 
 def written(writer: ClusterWriter, due: Due) -> Actuation:
-    """Make the write; its failure stays its own."""
+    """Make the write; an error affects only this object."""
     if due.write is None:
         return due.actuation
     try:

@@ -1,4 +1,4 @@
-"""Which policy does best on each workload's own history, of many in shards: written to policies.json, read by plans."""
+"""Chooses the best policy on each workload's own history, many in shards. policies.json keeps it, and plans read it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class AdviceRequest:
-    """What is asked: when the choice is made, on how many days, for which workloads, after which earlier choices.
+    """The request: when the choice is made, on how many days, for which workloads, after which earlier choices.
 
     The parameters are those of `advise`.
     """
@@ -149,7 +149,7 @@ def advise_on(
 
 
 def _priced_in(advised: Advised, currency: str) -> Advised:
-    """Costs that are money are told in the currency of the prices, where it is configured."""
+    """The choice with the currency of the prices as the unit of its costs, if one is configured."""
     if advised.choice.unit != MONEY or not currency:
         return advised
     return replace(advised, choice=replace(advised.choice, unit=currency))
@@ -237,7 +237,7 @@ def outdated(config: Config, known: Policies, now: datetime) -> list[Workload]:
 def with_policies(config: Config, policies: Policies) -> Config:
     """The configuration with the chosen policy of each workload that names none, and the levels they need.
 
-    A choice from too short a history stands for nothing: such a workload is planned as before.
+    A choice from too short a history does not count: such a workload is planned as before.
     """
     workloads = tuple(_following(one, policies.get(one.key)) for one in config.workloads)
     levels = sorted({*config.forecast.quantile_levels, *(one.quantile_level for one in workloads)})
@@ -263,10 +263,10 @@ def with_evidence(planned: PlanResult, policies: Policies) -> PlanResult:
 
 
 def target_patch(workload: Workload, choice: Choice) -> str | None:
-    """How to set the autoscaler to the advised target, to be applied by hand; None where it stands there already.
+    """A kubectl command that sets the autoscaler to the advised target; None if it has this target already.
 
-    A JSON patch with a test: it changes nothing where the first metric is another than CPU. None for a ScaledObject,
-    whose operator owns the autoscaler.
+    The JSON patch has a test, so it changes nothing if the first metric is not CPU. None for a ScaledObject, whose
+    operator owns the autoscaler.
     """
     target = choice.policy.target
     if target is None or choice.policy.standing != "advised" or workload.target.kind == "ScaledObject":
@@ -280,7 +280,7 @@ def target_patch(workload: Workload, choice: Choice) -> str | None:
 
 
 def target_snippet(workload: Workload, choice: Choice) -> str | None:
-    """The advised target as it stands in Git, one line of YAML for the object's spec; None where none is advised."""
+    """The advised target as one line of YAML for the object's spec in Git; None if none is advised."""
     target = choice.policy.target
     if target is None or choice.policy.standing != "advised":
         return None
@@ -295,7 +295,7 @@ def target_snippet(workload: Workload, choice: Choice) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The workloads of one chunk, and what is asked for them."""
+    """The workloads of one chunk, and the request for them."""
 
     chunk: Chunk
     asked: AdviceRequest

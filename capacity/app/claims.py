@@ -1,4 +1,4 @@
-"""The actuator of volumes: claims are read, compared with their plans, and expanded ahead; never made smaller."""
+"""The actuator of volumes: compares claims with their plans and expands them ahead; it never makes one smaller."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 
 def observe(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """What is due for each claim that a workload names; a claim's failure is its own."""
+    """The writes due for each claim that a workload names; an error affects only its claim."""
     for namespace, workloads in _by_namespace(situation.workloads).items():
         try:
             claims = observe_claims(reader, namespace, _wanted(workloads, situation))
@@ -40,7 +40,7 @@ def observe(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
 
 
 def give_back(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """Remove our notes from claims. Their size stays: a volume cannot shrink."""
+    """Remove our annotations from claims. Their size stays: a volume cannot shrink."""
     for namespace, workloads in _by_namespace(situation.workloads).items():
         try:
             claims = observe_claims(reader, namespace, set())
@@ -53,7 +53,7 @@ def give_back(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
                 continue
             workload = next((one for one in workloads if _rules_of(one, name)), workloads[0])
             size = asked_bytes(document)
-            detail = "its notes are removed; its size stays, as a volume cannot shrink"
+            detail = "its annotations are removed; its size stays, as a volume cannot shrink"
             actuation = _actuation(document, size, size, "Restored", detail)
             yield Due(workload, actuation, partial(_release, namespace=namespace, name=name, body=body))
 
@@ -66,7 +66,7 @@ def _release(writer: ClusterWriter, *, namespace: str, name: str, body: Document
 
 
 def _by_namespace(workloads: Sequence[Workload]) -> dict[str, list[Workload]]:
-    """The workloads with volumes; where there are none, no claim is ever asked for."""
+    """The workloads with volumes; if there are none, no claim is read."""
     found: dict[str, list[Workload]] = {}
     for workload in workloads:
         if workload.volumes:
@@ -75,7 +75,7 @@ def _by_namespace(workloads: Sequence[Workload]) -> dict[str, list[Workload]]:
 
 
 def _wanted(workloads: Sequence[Workload], situation: Situation) -> set[str]:
-    """The claims whose classes are asked for: those that have a plan."""
+    """The claims whose classes are read: those that have a plan."""
     return {plan.claim for one in workloads for plan in _plans(one, situation)}
 
 
@@ -124,7 +124,7 @@ def _of_claim(
 
 @dataclass(frozen=True, slots=True)
 class _Expansion:
-    """The write of a larger size: it is called with a writer, at the end of a pass that has one."""
+    """The write of a larger size, called with a writer at the end of a pass that has one."""
 
     workload: Workload
     document: Document
@@ -133,13 +133,13 @@ class _Expansion:
     situation: Situation
 
     def __call__(self, writer: ClusterWriter) -> None:
-        """Ask for the larger size; when somebody else wrote in between, read and decide again."""
+        """Request the larger size; if somebody else wrote in between, read and decide again."""
         document, now = self.document, self.situation.now
         name = str(document["metadata"]["name"])
         for attempt in range(1, TRIES + 1):
             decision: VolumeDecision = decide_volume(self.plan, observe_claim(document, self.claims.classes, now), now)
             if not decision.changes:
-                raise ClusterError(f"it changed after this pass read it ({decision.reason}): the next pass looks again")
+                raise ClusterError(f"it changed after this pass read it ({decision.reason}); the next pass retries")
             try:
                 writer.merge_claim(self.workload.namespace, name, expanded(document, decision, now))
             except ClusterError as error:
@@ -151,7 +151,7 @@ class _Expansion:
 
 
 def _template_note(workload: Workload, claim: str) -> str:
-    """What stays small: the template of a StatefulSet cannot be changed."""
+    """A note that new replicas get the old size, since the template of a StatefulSet cannot be changed."""
     rules = _rules_of(workload, claim)
     if rules is None or rules.template is None:
         return ""

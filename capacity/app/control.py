@@ -1,4 +1,4 @@
-"""Observe, decide, act: one pass over the configured workloads. `preview` holds a reader, so it cannot write."""
+"""One pass over the configured workloads: observe, decide, act. `preview` has only a reader, so it cannot write."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     reader : ClusterReader
         A client of the cluster.
     work : Reconciliation
-        What one pass works on.
+        The inputs of the pass.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def _warned(outcome: Outcome, case: TargetState) -> Outcome:
 
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
-    """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
+    """What `apply` would do now, with each write sent to the server as a dry run, which shows refusals in advance."""
     by_namespace = list_autoscalers(asker, work.counted)
     cases, guard = decided_cases(asker, work, by_namespace)
     cases = checked(asker, work, guard, cases)
@@ -102,7 +102,7 @@ def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outc
 
 
 def _asked_for(asker: ClusterAsker, due: Due) -> Actuation:
-    """What an actuator decided, with the server's refusal where there is one."""
+    """The decision of an actuator, with the server's refusal if there is one."""
     if due.write is None or (refusal := written(asker, due).error) is None:
         return due.actuation
     return replace(due.actuation, error=f"the server would refuse this: {refusal}")
@@ -117,16 +117,17 @@ def apply(
 ) -> Iterator[Outcome]:
     """Make one pass: decide as `preview` does, then write what is due: rises by urgency, falls, Events.
 
-    One workload's failure never stops the others. Floors that nobody renewed and nobody names any more are given back.
+    A failure of one workload does not stop the others. Floors that expired and belong to no configured workload are
+    restored.
 
     Parameters
     ----------
     writer : ClusterWriter
         A client of the cluster.
     work : Reconciliation
-        What the pass works on.
+        The inputs of the pass.
     writers : Writers or None
-        The Leases by which writers exclude each other. Default: taken for this pass alone.
+        The Leases that make writers exclude each other. Default: acquired for this pass only.
     stop : callable
         Whether to begin no further write, as on SIGTERM; writes under way are finished. Default: never.
 
@@ -161,9 +162,9 @@ def restore(
     policy: ControllerRules | None = None,
     expired: bool = False,
 ) -> Iterator[Outcome]:
-    """Give every floor and ceiling back: the value first, then ownership, then our annotations are removed.
+    """Restore every floor and ceiling: first the value, then the ownership, then remove our annotations.
 
-    It covers what an earlier configuration named, too.
+    This includes objects that only an earlier configuration named.
 
     Parameters
     ----------
@@ -174,9 +175,9 @@ def restore(
     now : datetime
         The time, with a time zone.
     policy : ControllerRules or None
-        Come down one step as these rules allow: call again until no outcome is held. Default none: at once.
+        Lower floors by one step as these rules allow: call again until no outcome is held. Default none: at once.
     expired : bool
-        Whether only what nobody renewed in time is given back. Default no.
+        Whether only expired floors are restored, which no controller renewed in time. Default no.
 
     Returns
     -------
@@ -202,7 +203,7 @@ def restore(
 
 
 def _actuations_alone(key: Key, some: tuple[Actuation, ...], dues: Sequence[Due]) -> Outcome:
-    """An outcome of a restore that says nothing of a floor."""
+    """An outcome of a restore that has no floor, only actuations."""
     workload = next(due.workload for due in dues if due.workload.key == key)
     return Outcome(workload, actuations=some)
 
@@ -218,7 +219,7 @@ class _Acting:
     stop: Callable[[], bool]
 
     def all(self, cases: Sequence[TargetState]) -> list[tuple[TargetState, Outcome]]:
-        """Each case and its outcome, in their order; what is due is written, rises before anything else is read."""
+        """Each case and its outcome, in order. Due writes are made, rises before anything else is read."""
         rises = sorted((case for case in cases if case.rises), key=_urgency, reverse=True)
         written: dict[int, tuple[Outcome, Autoscaler | None]] = {}
         written |= zip(map(id, rises), self._each(self._acted, rises), strict=True)
@@ -246,17 +247,17 @@ class _Acting:
         return announce(self.writer, outcome, autoscaler)
 
     def _acted(self, case: TargetState) -> tuple[Outcome, Autoscaler | None]:
-        """Write; the object as well where an Event is due."""
+        """Write. Returns the outcome, and the object if an Event is due."""
         planned = case.outcome(self.work)
         if self.stop():
-            return replace(planned, error="the pass was told to end before this write: the next pass makes it"), None
+            return replace(planned, error="the pass was stopped before this write; the next pass makes it"), None
         told: list[Autoscaler] = []
         outcome = guarded(case.workload, lambda: self._written(case, told))
         error = "; ".join(text for text in (planned.error, outcome.error) if text) or None
         return replace(outcome, error=error), told[0] if told else None
 
     def _written(self, case: TargetState, told: list[Autoscaler]) -> Outcome:
-        """When somebody else wrote in between, read and decide again."""
+        """Write; if somebody else wrote in between, read and decide again."""
         (workload, autoscalers, autoscaler), decision = case.seen, case.decision
         assert decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
         other = self.taken.refusal(workload.namespace)
@@ -285,7 +286,7 @@ class _Acting:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _set(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
-        """Write the floor where it moves or is noted, then the target where it moves."""
+        """Write the floor if it moves or its notes do, then the target if it moves."""
         if decision.changes or decision.notes:
             autoscaler = autoscaler.reread(write(self.writer, autoscaler, decision, self.work.expires(workload)))
         move = self.work.move(workload, autoscaler, decision)
@@ -295,7 +296,7 @@ class _Acting:
 
 
 def _urgency(case: TargetState) -> float:
-    """How many times what runs now is needed: the largest shortage is written first."""
+    """The new floor relative to what runs now: the largest shortage is written first."""
     decision, seen = case.decision, case.observation
     assert decision is not None and seen is not None  # noqa: S101, PT018 - a case that rises has both
     return decision.floor / max(1, seen.current)
@@ -328,7 +329,7 @@ def _expired(
     taken: Writers,
     by_namespace: dict[str, Autoscalers | ClusterError],
 ) -> Iterator[Outcome]:
-    """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
+    """Restore, step by step, objects with our annotations that no workload names and that have expired."""
     for workload, _, found in forgotten(by_namespace, work.workloads, work.now):
         off = guard.off.get(workload.namespace) or guard.unknown.get(workload.namespace)
         stopped = off is not None or guard.skew is not None or guard.change is not None
@@ -337,7 +338,7 @@ def _expired(
 
 
 def _has_expired(found: Autoscaler, now: datetime) -> bool:
-    """Whether nobody renewed it in time, and nobody asked to leave it alone."""
+    """Whether it has expired, and no annotation asks to leave it alone."""
     expires = read_expiry(found.annotations)
     return expires is not None and now >= expires and read_wishes(found.annotations, now).excluded is None
 
@@ -353,13 +354,13 @@ def _given_back(
 
 
 def observe_actuators(reader: ClusterReader, situation: Situation, stays: Stays) -> list[Due]:
-    """What every actuator decided, held where a guard or a person says so; nothing is written."""
+    """The decisions of every actuator, held if a guard or a person says so. Nothing is written."""
     found = [due for one in ACTUATORS for due in one.observe(reader, situation)]
     return [_guarded(due, stays) for due in found]
 
 
 def give_back_actuators(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """What gives back everything that actuators of the situation's namespaces set."""
+    """The writes that restore everything that actuators set in the situation's namespaces."""
     for one in ACTUATORS:
         yield from one.give_back(reader, situation)
 
@@ -371,7 +372,7 @@ def actuate(
     refusal: Callable[[str], str | None],
     parallel: int,
 ) -> dict[Key, tuple[Actuation, ...]]:
-    """Write what is due, several at a time, each with its Event; the actuations of each workload."""
+    """Make the due writes, several at a time, each with its Event. Returns the actuations of each workload."""
     act = partial(_acted, writer, situation, refusal)
     due = [one for one in dues if one.write is not None or one.tells]
     if parallel == 1 or len(due) < 2:
@@ -383,7 +384,7 @@ def actuate(
 
 
 def actuated(outcomes: Iterable[Outcome], found: dict[Key, tuple[Actuation, ...]]) -> Iterator[Outcome]:
-    """The outcomes of a pass, each with what the actuators did for its workload."""
+    """The outcomes of a pass, each with the actuations of its workload."""
     for outcome in outcomes:
         yield replace(outcome, actuations=found.get(outcome.workload.key, ()))
 
@@ -394,7 +395,7 @@ def _guarded(due: Due, stays: Stays) -> Due:
 
 
 def _acted(writer: ClusterWriter, situation: Situation, refusal: Callable[[str], str | None], due: Due) -> Actuation:
-    """A write of one's own failure; the Event after it is worth no failure."""
+    """Make one write, whose failure affects only itself, and then its Event, whose failure is only logged."""
     try:
         other = refusal(due.workload.namespace)
     except ClusterError as error:

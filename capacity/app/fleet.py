@@ -1,4 +1,4 @@
-"""Where the chunks of many workloads are planned: in this process, or on Dask's `distributed`. Its only import."""
+"""Runs the chunks of many workloads in this process or on Dask's `distributed`, which only this module imports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What workloads are planned on: processes of this machine, or a Dask cluster.
+    """Where workloads are planned: on processes of this machine, or on a Dask cluster.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def cores() -> int:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for cycles: plans have none, nor what a pass reads; each search looks at all of it again.
+    """Pause Python's cycle collector: plans have no cycles, and each collection would scan them all again.
 
-    It takes half of the time in which ten thousand plans are read and written.
+    The collector takes half of the time in which ten thousand plans are read and written.
     """
     was = gc.isenabled()
     gc.disable()
@@ -88,8 +88,8 @@ def spread(
 ) -> Iterator[tuple[Task, Answer | BaseException]]:
     """Each task with its answer, or the exception that ended it, as they come.
 
-    A worker that dies loses its task, which moves to another; a task whose workers die again and again is answered
-    with the exception that says so. Raises `ClusterError`, `ConfigError`.
+    If a worker dies, its task moves to another; a task whose workers die repeatedly is answered with an exception that
+    says so. Raises `ClusterError`, `ConfigError`.
     """
     workers = min(fleet.workers or cores(), len(tasks))
     if fleet.cluster is None and workers > 1 and find_spec("distributed") is None:

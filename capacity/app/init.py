@@ -1,4 +1,4 @@
-"""Writes a first capacity.yaml from what the cluster and Prometheus show. Every guess is marked as one."""
+"""Writes a first capacity.yaml from the objects of the cluster and the series of Prometheus. Every guess is marked."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ GUESSED_USE = 0.5  # share of its request that a replica uses, where nothing is 
 def render_config(
     inventory: Inventory, findings: PrometheusFindings | None, timezone: str, room: Sequence[Finding] = ()
 ) -> str:
-    """The text of a first capacity.yaml. It reads as it is: only `sales:` waits for the user's own orders.
+    """The text of a first capacity.yaml. It is valid as it is; only `sales:` needs the user's own orders.
 
-    `room`: what would keep the controller's own pod out of the namespaces that were looked at.
+    `room`: findings on what could keep the controller's own pod out of these namespaces.
     """
     lines = [
         *_head(timezone),
@@ -86,7 +86,7 @@ def _prometheus(findings: PrometheusFindings | None) -> Iterator[str]:
 
 
 def find_room(reader: ClusterReader, inventory: Inventory) -> list[Finding]:
-    """What would keep the controller's own pod out of the workloads' namespaces, and out of the one made for it."""
+    """Findings on what could keep the controller's pod out of the workloads' namespaces, and out of its own one."""
     namespaces = dict.fromkeys([*(one.namespace for one in inventory.found), OWN_NAMESPACE])
     grown = {namespace: _growth(inventory, namespace) for namespace in namespaces}
     found = [one for namespace in namespaces for one in room_in(reader, namespace, grown[namespace], list(namespaces))]
@@ -135,7 +135,7 @@ def _lead_time(found: FoundWorkload) -> Iterator[str]:
 
 
 def _load(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:
-    """What sales cost: the measured mean as base, and no slope, which the cluster alone cannot tell."""
+    """The cost of sales: the measured mean as base, and no slope, which the cluster does not show."""
     measured = findings.usage.get((found.namespace, found.name), {}) if findings else {}
     yield "    load:  # demand = base + per_sale_per_hour x sales per hour"
     for resource, write in (("cpu", cores), ("memory", mebibytes)):
@@ -219,7 +219,7 @@ COUNTERS = (  # counters of served requests of common libraries, in the order of
 
 @dataclass(frozen=True, slots=True)
 class PrometheusFindings:
-    """What Prometheus showed: how it is reached, which counters of requests it has, mean usage by workload."""
+    """Findings in Prometheus: how it is reached, which counters of requests it has, mean usage by workload."""
 
     settings: PrometheusSettings
     counters: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What one pass works on, and what it decides for each workload and why floors stay; nothing here writes."""
+"""The inputs of one pass, what it decides for each workload, and why floors are held. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ Stays = Callable[[Due], tuple[str, str] | None]  # the reason, and the sentence,
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `episode`); None: they may.
+    """Why floors may not move (`off` by namespace, `change`) or not be lowered (`skew`, `episode`); None: they may.
 
-    `unknown`: by namespace, why its off switch cannot be read, which is as good as off. `server_time`: the API server's
-    clock, by which is noted what moves while ours is wrong.
+    `unknown`: by namespace, why its off switch cannot be read, which counts as off. `server_time`: the API server's
+    clock, used to note the times of moves while our clock is wrong.
     """
 
     off: Mapping[str, str | None] = field(default_factory=dict)
@@ -63,30 +63,30 @@ class Guard:
     change: str | None = None
 
     def hold(self, namespace: str, observation: Observation, decision: Decision) -> Decision:
-        """The decision, held where this guard says so."""
+        """The decision, held if this guard says so."""
         off = self.off.get(namespace)
         if off is not None:
             return hold(observation, "SwitchedOff", off)
         if self.change is not None:
-            return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
+            return hold(observation, "HeldChangeWindow", f"a change is in progress: {self.change}")
         if self.skew is not None:
             return self._skewed(observation, decision)
         return self.episode.applied(observation, decision)
 
     def stays(self, due: Due) -> tuple[str, str] | None:
-        """Why an actuator beside the floor may not write this; None: it may."""
+        """Why an actuator may not make this write; None: it may."""
         namespace = due.workload.namespace
         off = self.off.get(namespace) or self.unknown.get(namespace)
         if off is not None:
             return "SwitchedOff", off
         if self.change is not None:
-            return "HeldChangeWindow", f"a change is on: {self.change}"
+            return "HeldChangeWindow", f"a change is in progress: {self.change}"
         if self.skew is not None and due.actuation.falls:
             return "HeldClockSkew", self.skew
         return None
 
     def _skewed(self, observation: Observation, decision: Decision) -> Decision:
-        """A wrong clock lowers nothing and notes nothing of its own."""
+        """With a wrong clock no floor is lowered, and its time is not noted."""
         if decision.falls:
             return hold(observation, "HeldClockSkew", str(self.skew))
         memory = replace(observation.memory, moved_at=self.server_time, safe_floor=decision.memory.safe_floor)
@@ -94,7 +94,7 @@ class Guard:
 
 
 def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = timedelta(0)) -> str | None:
-    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing.
+    """Why our clock cannot be trusted; None if the API server's clock nearly agrees, or is not known.
 
     `waited`: how long after `now` the server's answer came. A slow server is no wrong clock.
     """
@@ -107,7 +107,7 @@ def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = 
 @shows_itself
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What one pass works on: the workloads, their plan, the rules, and the time.
+    """The inputs of one pass: the workloads, their plan, the rules, and the time.
 
     Parameters
     ----------
@@ -122,25 +122,25 @@ class Reconciliation:
     unreadable : mapping of str to str
         By namespace, why its plan could not be read. Default none.
     brake : Brake
-        When so many floors want to come down that none does. Default: `Brake()`.
+        When so many floors would fall together that none does. Default: `Brake()`.
     home : str or None
         The namespace of the off switch. Default: each workload's own.
     real_time : bool
         Whether `now` is the clock's, to be compared with the API server's. Default no.
     change : str or None
-        The change that is on and holds every floor. Default none.
+        The change in progress, which holds every floor. Default none.
     began : float or None
         `now` in seconds of this process's monotonic clock. Default none.
     chosen : frozenset of (str, str) or None
-        Namespace and target of those that may be written. Default: all, and what nobody names any more.
+        Namespace and target of those that may be written. Default: all, and those that no workload names any more.
     parallel : int
-        Writes at a time. Default as the field says.
+        Concurrent writes. Default: see the field.
     metric_times : bool
-        Whether metrics.k8s.io is asked when metrics were measured, before a floor comes down. Default no.
+        Whether to check in metrics.k8s.io when metrics were measured, before a floor is lowered. Default no.
     contradicted : mapping of (str, str) to str
         By namespace and name, why its plan contradicts the configuration and is not followed. Default none.
     noted : mapping of (str, str) to str
-        By namespace and name, what its plan does not know yet of the configuration: a warning. Default none.
+        By namespace and name, a warning about what its plan does not know yet of the configuration. Default none.
     """
 
     workloads: Sequence[Workload]
@@ -165,7 +165,7 @@ class Reconciliation:
         object.__setattr__(self, "_plans", {plan.key: plan for plan in plans if plan.key not in self.contradicted})
 
     def decide(self, workload: Workload, autoscalers: Autoscalers, autoscaler: Autoscaler) -> Decision:
-        """The decision for one workload, held where somebody else owns the floor."""
+        """The decision for one workload, held if somebody else owns the floor."""
         observation = autoscaler.observation
         owner = other_owner(workload, autoscaler.document, autoscalers) or _reconciled(workload, autoscaler)
         if owner is not None and observation.wishes.excluded is None:
@@ -179,7 +179,7 @@ class Reconciliation:
         return replace(decision, notes=True) if due and not decision.notes else decision
 
     def move(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
-        """What happens to the autoscaler's own target; nothing while its floor is held or left alone."""
+        """The move of the autoscaler's target; None while its floor is held or left alone."""
         if decision.held or decision.reason in UNTOUCHED:
             return None
         plan = self._plans.get(workload.key)
@@ -188,7 +188,7 @@ class Reconciliation:
         return target_move(autoscaler, policy.target if managed and policy else None, take=workload.target.take)
 
     def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
-        """What the actuators beside the floor work on."""
+        """The inputs of the actuators."""
         scaled = {
             case.workload.key: scaled_by(case.workload, found.document) for case in cases if (found := case.found)
         }
@@ -197,11 +197,11 @@ class Reconciliation:
 
     @property
     def counted(self) -> list[Workload]:
-        """The workloads whose number of pods moves: those that have a floor."""
+        """The workloads that scale by their number of pods: those that have a floor."""
         return [workload for workload in self.workloads if workload.scaling == "horizontal"]
 
     def without_floor(self) -> list[Outcome]:
-        """The outcomes of the other workloads, to which actuators add; an unreadable plan is their error as well."""
+        """The outcomes of the other workloads, to which actuations are added. An unreadable plan is an error."""
         others = (workload for workload in self.workloads if workload.scaling != "horizontal")
         unusable = ((one, self.unusable(one)) for one in others)
         return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unusable]
@@ -211,7 +211,7 @@ class Reconciliation:
         return self.unreadable.get(workload.namespace) or self.contradicted.get(workload.key)
 
     def with_notes(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes with a warning where a plan does not know the configuration as it is."""
+        """The outcomes, with a warning if a plan does not match the present configuration."""
         for outcome in outcomes:
             note = self.noted.get(outcome.workload.key)
             said = () if note is None else (f"{outcome.where}: {note}",)
@@ -227,7 +227,7 @@ class Reconciliation:
         return self._plans.get(workload.key)
 
     def _plan(self, workload: Workload, observation: Observation) -> WorkloadPlan | None:
-        """Its plan; a lead time that nobody has set is learned from rises too, one that was set since is kept."""
+        """Its plan. An automatic lead time is also learned from rises; a configured one is kept."""
         plan = self._plans.get(workload.key)
         if plan is None:
             return None
@@ -236,19 +236,19 @@ class Reconciliation:
         return with_slow_starts(plan, observation.memory, self.now)
 
     def waited(self, reader: ClusterReader) -> timedelta:
-        """How long after `now` the server's last answer came."""
+        """The time from `now` to the server's last answer."""
         answered = reader.answered_at
         return timedelta(seconds=0 if self.began is None or answered is None else answered - self.began)
 
     def expires(self, workload: Workload) -> datetime | None:
-        """Until when a floor set now stands if nobody renews it; None without a plan."""
+        """When a floor set now expires unless it is renewed; None without a plan."""
         plan = self._plans.get(workload.key)
         return None if plan is None else plan.end + self.policy.hold_for
 
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """One workload in a pass: what was seen and decided; an error where it could not be."""
+    """One workload in a pass: its observation and decision, or the error that prevented them."""
 
     seen: Seen
     decision: Decision | None = None
@@ -257,33 +257,33 @@ class TargetState:
 
     @property
     def workload(self) -> Workload:
-        """Whose case it is."""
+        """The workload."""
         return self.seen[0]
 
     @property
     def found(self) -> Autoscaler | None:
-        """Its object; None where it could not be read."""
+        """Its autoscaler; None if it could not be read."""
         return None if isinstance(self.seen[2], ClusterError) else self.seen[2]
 
     @property
     def due(self) -> bool:
-        """Whether something is to be written."""
+        """Whether a write is due."""
         moves = self.move is not None and self.move.refused is None
         return self.decision is not None and (self.decision.changes or self.decision.notes or moves)
 
     @property
     def rises(self) -> bool:
-        """Whether floor or ceiling move, and the floor does not come down."""
+        """Whether the floor or ceiling moves, and the floor does not fall."""
         return self.decision is not None and self.decision.changes and not self.decision.falls
 
     @property
     def falls(self) -> bool:
-        """Whether the floor comes down."""
+        """Whether the floor falls."""
         return self.decision is not None and self.decision.falls
 
     @property
     def comes_down(self) -> bool:
-        """Whether the floor comes down, or would were its metrics known to be alive or its last step older."""
+        """Whether the floor falls, or would fall if its metrics were known to be alive or its last step were older."""
         return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", "StepDown", STILL))
 
     def outcome(self, work: Reconciliation) -> Outcome:
@@ -297,7 +297,7 @@ class TargetState:
 
     @property
     def observation(self) -> Observation | None:
-        """What was seen of it; None where nothing could be."""
+        """The observation; None if there is none."""
         found = self.seen[2]
         return None if isinstance(found, ClusterError) or self.decision is None else found.observation
 
@@ -310,7 +310,7 @@ def refusals(workload: Workload, move: TargetMove | None) -> tuple[str, ...]:
 
 
 def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
-    """The outcome of one workload; its failure stays its own. Documents of others may miss any key."""
+    """The outcome of one workload; an error affects only this workload. Objects written by others may lack any key."""
     try:
         return act()
     except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -321,7 +321,7 @@ def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
 def decided_cases(
     reader: ClusterReader, work: Reconciliation, by_namespace: dict[str, Autoscalers | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
-    """Every workload as it was seen and decided, held where the guard of this pass says so; and the guard."""
+    """Every workload as observed and decided, held if the guard of this pass says so; and the guard."""
     cases = [_case(work, seen) for seen in observe_workloads(reader, work.counted, by_namespace, work.now)]
     skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
@@ -330,7 +330,7 @@ def decided_cases(
 
 
 def reasons_to_stay(guard: Guard, cases: Sequence[TargetState]) -> Stays:
-    """Why a write may not be made now: what people wrote on the workload's autoscaler, then the guard."""
+    """Why a write may not be made now: annotations of people on the workload's autoscaler, then the guard."""
     wishes = {case.workload.key: case.observation.wishes for case in cases if case.observation is not None}
     unread = {case.workload.key: case.error for case in cases if case.observation is None}
 
@@ -341,7 +341,7 @@ def reasons_to_stay(guard: Guard, cases: Sequence[TargetState]) -> Stays:
         if wish.unclear is not None:
             return "HeldUnclearWish", wish.unclear
         if due.workload.key in unread and due.actuation.falls:
-            return "HeldUnclearWish", f"what people wrote on its autoscaler is not known: {unread[due.workload.key]}"
+            return "HeldUnclearWish", f"the annotations of its autoscaler cannot be read: {unread[due.workload.key]}"
         return guard.stays(due) if wish.frozen is None else ("Frozen", wish.frozen)
 
     return stays
@@ -358,7 +358,7 @@ def _case(work: Reconciliation, seen: Seen) -> TargetState:
 def checked(
     reader: ClusterReader, work: Reconciliation, guard: Guard, cases: Sequence[TargetState]
 ) -> list[TargetState]:
-    """The cases, some decided again after a closer look: what a rise has made ready, how old metrics are at a fall."""
+    """The cases, some decided again after more reads: ready replicas after a rise, the age of metrics at a fall."""
     raised = [case for case in cases if _rise_is_due(work, case)]
     falling = [case for case in cases if work.metric_times and case.comes_down]
     seen = dict(zip(map(id, raised), with_readiness(reader, [case.seen for case in raised]), strict=True))
@@ -373,7 +373,7 @@ def _rise_is_due(work: Reconciliation, case: TargetState) -> bool:
 
 
 def _switches(reader: ClusterReader, work: Reconciliation) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Per namespace: why it is switched off; and why its switch cannot be read, which is as good as off."""
+    """By namespace: why it is switched off; and why its switch cannot be read, which counts as off."""
     off: dict[str, str | None] = {}
     unknown: dict[str, str] = {}
     for namespace in dict.fromkeys(workload.namespace for workload in work.workloads):
@@ -404,10 +404,10 @@ def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState) -> Targ
 
 
 def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
-    """Why the field is not ours to set, and what makes it so; an honored ceiling is no matter.
+    """Why we may not set the field, and who owns it; a ceiling that is only honored does not count.
 
-    A controller writes again by itself. Who applied it server-side meets a conflict: that is for a person to allow, but
-    what we were given once and others took back is put right.
+    A controller would write the field again. Tools that applied it server-side would meet a conflict, which a person
+    has to allow; but a field that we once owned and others took back is set again.
     """
     kind, name, target = autoscaler.kind, workload.target.name, workload.target
     managers = autoscaler.reconcilers(target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
@@ -426,13 +426,13 @@ def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str]
 def _reconciler_text(managers: list[str], kind: Kind, name: str) -> str:
     names = ", ".join(managers)
     if all(manager.lower().startswith(("kustomize-", "helm-")) for manager in managers):
-        return f"{names} writes this field again by itself; {advice(Owner(managers[0], 'Apply'), kind, name).cure}"
+        return f"{names} sets this field back by itself; {advice(Owner(managers[0], 'Apply'), kind, name).cure}"
     argo = advice(Owner("argocd", "Apply"), kind, name).cure.partition(", then set")[0]
-    return f"{names} writes this field again by itself; in Argo CD {argo}, then set target.ignored_by: [{names}]"
+    return f"{names} sets this field back by itself; in Argo CD {argo}, then set target.ignored_by: [{names}]"
 
 
 def owner_warnings(outcome: TargetState) -> tuple[str, ...]:
-    """What a tool will do to a floor that we are about to take from it for the first time; () where nothing."""
+    """What a tool will do to a floor that we are about to take from it for the first time; () if nothing."""
     found = outcome.seen[2]
     if isinstance(found, ClusterError) or outcome.decision is None or not outcome.decision.changes:
         return ()

@@ -1,7 +1,7 @@
-"""Rehearse a peak: raise a floor now, measure the time until replicas are ready, say what was in the way, give back.
+"""Rehearses a peak: raises a floor now, measures how long replicas take and what delays them, and restores it.
 
-The floor is raised with an annotation that ends by itself, so that passes of the controller keep it meanwhile, and so
-that a rehearsal that is killed comes down with the next passes.
+The floor is raised with an annotation that expires, so that the controller keeps the floor meanwhile, and lowers it if
+the rehearsal is killed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from capacity.model.observation import SLOW
 from capacity.model.outcome import Outcome
 from capacity.model.rehearsal import Ending, Hindrance, Rehearsal, RehearsalLimits
 
-LOOK = 5.0  # seconds between two looks: a start is measured as exactly
-SPARE = timedelta(minutes=2)  # after its time, in which a rehearsal still gives back by itself
-SYNCS = timedelta(seconds=30)  # two of the autoscaler's own looks: until then it has not seen the floor
+LOOK = 5.0  # seconds between two reads, and the precision of a measured start
+SPARE = timedelta(minutes=2)  # after its time limit, in which a rehearsal itself restores the floor
+SYNCS = timedelta(seconds=30)  # two syncs of the autoscaler: until then it may not have seen the floor
 HALF = 0.5  # of the way from the lowest to the highest floor of the plan: above it lies a peak
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The workload, the pass that would be made of it now, and the world: a client, a clock, and a way to wait.
+    """The workload, the pass that would be made for it now, and its environment: a client, a clock and a way to wait.
 
-    `wait`: waits so many seconds, and says whether to stop.
+    `wait` waits the given number of seconds, and returns whether to stop.
     """
 
     writer: ClusterWriter
@@ -54,26 +54,26 @@ def find_workload(work: Reconciliation, name: str) -> Workload:
 
 
 def rehearse(stage: Stage, to: int | None, limits: RehearsalLimits) -> Rehearsal:
-    """Raise the floor of one workload now, wait until as many replicas are ready, and give it back.
+    """Raise the floor of one workload now, wait until as many replicas are ready, and restore it.
 
     Parameters
     ----------
     stage : Stage
-        The workload and the world.
+        The workload and its environment.
     to : int or None
         The floor to rehearse. None: the highest of the plan.
     limits : RehearsalLimits
-        How long, and how many replica hours at most.
+        The time limit, and the replica-hours it may cost.
 
     Returns
     -------
     Rehearsal
-        What it showed.
+        The result.
 
     Raises
     ------
     ClusterError
-        It must not begin: a peak is near, somebody holds this floor, the budget does not suffice; or the cluster
+        It must not begin: a peak is near, somebody holds this floor, or the budget is too small; or the cluster
         refused.
     """
     plan, before = _may_begin(stage, to, limits)
@@ -89,7 +89,7 @@ def rehearse(stage: Stage, to: int | None, limits: RehearsalLimits) -> Rehearsal
 
 
 def _may_begin(stage: Stage, to: int | None, limits: RehearsalLimits) -> tuple[WorkloadPlan, Autoscaler]:
-    """The plan and the object as they stand. Raises `ClusterError` where a rehearsal would do harm."""
+    """The present plan and autoscaler. Raises `ClusterError` if a rehearsal would do harm."""
     work, workload = stage.work, stage.workload
     (outcome,) = preview(stage.writer, replace(work, workloads=(workload,)))
     if outcome.decision is None or outcome.error is not None:
@@ -118,7 +118,7 @@ def _refusal(workload: Workload, why: str) -> ClusterError:
 
 
 def _near_peak(plan: WorkloadPlan, work: Reconciliation, limits: RehearsalLimits) -> str | None:
-    """Why a peak is too near: replicas that a rehearsal takes, or gives back late, may be missing then."""
+    """Why a peak is too near: the rehearsal might not be over when its replicas are needed."""
     until = work.now + limits.within + SPARE + plan.lead_time + 2 * work.policy.period
     if until >= plan.end:
         return f"the plan ends at {plan.end:%Y-%m-%dT%H:%MZ}, too soon to know that no peak comes"
@@ -134,7 +134,7 @@ def _pointless(found: Autoscaler, target: int) -> str | None:
     if target > seen.ceiling:
         return f"{target} replicas are above its ceiling {seen.ceiling}"
     if target <= max(seen.floor, seen.current):
-        return f"{max(seen.floor, seen.current)} replicas stand already; rehearse more than these"
+        return f"{max(seen.floor, seen.current)} replicas run already; rehearse with more than these"
     return None
 
 
@@ -146,7 +146,7 @@ def _dear(found: Autoscaler, target: int, limits: RehearsalLimits) -> str | None
 
 
 def _look(reader: ClusterReader, workload: Workload, now: datetime) -> Autoscaler:
-    """The object, with its ready replicas where they can be read. Raises `ClusterError`."""
+    """The autoscaler, with its ready replicas if they can be read. Raises `ClusterError`."""
     seen = list(observe_workloads(reader, [workload], list_autoscalers(reader, [workload]), now))
     ((_, _, found),) = with_readiness(reader, seen)
     if isinstance(found, ClusterError):
@@ -155,7 +155,7 @@ def _look(reader: ClusterReader, workload: Workload, now: datetime) -> Autoscale
 
 
 def _raise(stage: Stage, found: Autoscaler, target: int, until: datetime) -> Autoscaler:
-    """Raise the floor, and note until when; returns the object as it was just before."""
+    """Raise the floor, and note its expiry. Returns the autoscaler as it was just before."""
     workload, text = stage.workload, rehearsal_text(target, until)
     with Writers(stage.writer) as taken:
         other = taken.refusal(workload.namespace)
@@ -190,7 +190,7 @@ def _decision(found: Autoscaler, floor: int, detail: str, memory: Memory) -> Dec
 
 @dataclass
 class _Run:
-    """A rehearsal under way: what each look showed, until it is reached, or must end."""
+    """A rehearsal in progress: what each read showed, until all replicas are ready or it must end."""
 
     stage: Stage
     limits: RehearsalLimits
@@ -206,7 +206,7 @@ class _Run:
     hindrances: dict[str, Hindrance] = field(default_factory=dict)
 
     def watch(self) -> None:
-        """Look again and again. A look that fails is no end: the time is."""
+        """Read repeatedly until the end. A failed read does not end it; the time limit does."""
         while not self.stage.wait(LOOK):
             now = self.stage.clock()
             try:
@@ -214,7 +214,7 @@ class _Run:
                 ending = self._interfered(found) or self._seen(found, now)
             except ClusterError as error:
                 ending = None
-                self.remark = f"a look failed: {error}"
+                self.remark = f"a read failed: {error}"
             if ending is None and now - self.began >= self.limits.within:
                 ending = "time"
             if ending is not None:
@@ -222,7 +222,7 @@ class _Run:
                 return
 
     def report(self, before: int, lead_time: timedelta, left: int | None, remark: str) -> Rehearsal:
-        """What it showed."""
+        """The result."""
         return Rehearsal(
             where=f"{self.stage.workload.namespace}/{self.stage.workload.name}",
             began=self.began,
@@ -241,7 +241,7 @@ class _Run:
         )
 
     def _interfered(self, found: Autoscaler) -> Ending | None:
-        """Whoever writes on the object, or switches off, has the last word."""
+        """Whether somebody else changed the object or used the off switch, which ends the rehearsal."""
         seen, workload = found.observation, self.stage.workload
         off = read_switch(self.stage.writer, self.stage.work.home or workload.namespace)
         wish = seen.wishes.frozen or seen.wishes.excluded or seen.wishes.unclear
@@ -272,12 +272,12 @@ class _Run:
 
 
 def _given_back(stage: Stage, run: _Run, plan: WorkloadPlan, first: Autoscaler) -> tuple[int | None, str]:
-    """The floor as it was, or what the plan needs by now; and what a person must know where that failed."""
+    """Restore the floor, or set what the plan needs by now. Returns it, and a remark if that failed."""
     try:
         return _back(stage, run, plan, first), ""
     except ClusterError as error:
         ends = run.began + run.limits.within + SPARE
-        return None, f"not given back: {error}; the controller lowers the floor after {ends:%H:%MZ}"
+        return None, f"not restored: {error}; the controller lowers the floor after {ends:%H:%MZ}"
 
 
 def _back(stage: Stage, run: _Run, plan: WorkloadPlan, first: Autoscaler) -> int:
@@ -285,7 +285,7 @@ def _back(stage: Stage, run: _Run, plan: WorkloadPlan, first: Autoscaler) -> int
     for attempt in range(1, TRIES + 1):
         found = _look(stage.writer, workload, stage.clock())
         if found.observation.edited_by is not None:
-            return found.floor  # somebody set it meanwhile: it stays his
+            return found.floor  # somebody set it meanwhile: it stays
         try:
             if first.notes.baseline is None:
                 give_back(stage.writer, workload, found, None)
@@ -304,7 +304,7 @@ def _back(stage: Stage, run: _Run, plan: WorkloadPlan, first: Autoscaler) -> int
 
 
 def _learned(run: _Run, plan: WorkloadPlan, found: Autoscaler) -> Memory:
-    """Our notes; with the time that it took, where that was longer than planned only because starts are slow."""
+    """Our annotations, with the time it took if that was longer than planned only because starts are slow."""
     memory = replace(found.observation.memory, moved_at=found.now)
     took = run.times.get("ready")
     if took is None or took <= plan.lead_time or not set(run.hindrances) <= set(SLOW):

@@ -1,4 +1,4 @@
-"""The report: of one period, everything is forecast, planned and tested from what was known when it began."""
+"""Collects the report of one period: forecasts, plans and tests from what was known when it began."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BEFORE = 2  # horizons that a backtest knows before its first origin
 
 
 def collect_report(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> ReportData:
-    """Forecast, plan and test what the question asks. Raises `DataError` where nothing is known before its month.
+    """Forecast, plan and test what is requested. Raises `DataError` if there is no history before the month.
 
-    Of a month that began, everything is as it would have been known on its first day.
+    For a month that has begun, everything is as it was known on its first day.
     """
     config.orders()  # without sales there is nothing to review, and this says so
     begin, end, known = _period(config, orders, question)
@@ -44,7 +44,7 @@ def collect_report(config: Config, orders: OrderData, question: ReportRequest, n
 
 
 def _year(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> Outlook | None:
-    """The outlook over twelve months; what is too short or left out of it is no failure of the report."""
+    """The outlook over twelve months; None if it cannot be made, which does not fail the report."""
     if question.month is not None or not config.workloads:
         return None
     try:
@@ -68,7 +68,7 @@ def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
 
 
 def _period(config: Config, orders: OrderData, question: ReportRequest) -> tuple[datetime, datetime, Histories]:
-    """Begin and end of what is reviewed, and the histories up to there."""
+    """Begin and end of the reviewed period, and the histories before it."""
     if question.month is None:
         begin = max(_after(sales) for sales in orders.histories.values())
         return begin, begin + config.forecast.horizon, orders.histories
@@ -101,14 +101,14 @@ def month_bounds(month: str, timezone: str) -> tuple[datetime, datetime]:
 
 
 def _after(sales: pd.Series) -> datetime:
-    """The first moment that a history says nothing of."""
+    """The end of a history."""
     step = (sales.index[1:] - sales.index[:-1]).min()
     found: datetime = (sales.index[-1] + step).to_pydatetime()
     return found
 
 
 def _backtests(config: Config, orders: OrderData) -> dict[str | None, Backtest | DataError]:
-    """Per group, the last weeks forecast from before them; a history that is too short says so."""
+    """A backtest of the last weeks of each group, or the reason why its history is too short."""
     found: dict[str | None, Backtest | DataError] = {}
     horizon = max(WEEK, config.orders().step)
     for group, sales in orders.histories.items():
@@ -121,7 +121,7 @@ def _backtests(config: Config, orders: OrderData) -> dict[str | None, Backtest |
 
 
 def _origins(sales: pd.Series, horizon: timedelta) -> int:
-    """As many past origins as leave two horizons of history before the first. Raises `DataError` where none does."""
+    """The number of past origins that leaves two horizons of history before the first. Raises `DataError` if none."""
     span = _after(sales) - sales.index[0].to_pydatetime() if len(sales) > 1 else timedelta(0)
     origins = min(ORIGINS, span // horizon - BEFORE)
     require(origins >= 2, "{:.0f} days of history are too few to test forecasts of {} days", span / DAY, horizon.days)

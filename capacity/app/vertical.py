@@ -1,4 +1,4 @@
-"""Pods resized in place, as an actuator: what is due for each pod of a workload, and what gives its size back."""
+"""The actuator that resizes pods in place: the writes due for each pod, and those that restore its size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTUATOR: Final = "vertical"
 
 
 def observe(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """What is due for the pods of every workload that scales vertically, and of what nobody renews and names."""
+    """The writes due for the pods of every vertically scaled workload, and for expired pods that no workload names."""
     for namespace, workloads in _by_namespace(situation).items():
         try:
             seen = observe_pods(reader, namespace, situation.now, [_name(one) for one in workloads])
@@ -40,7 +40,7 @@ def observe(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
 
 
 def give_back(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """What gives every pod that we resized the size of its template back, and removes our notes."""
+    """The writes that return every pod we resized to the size of its template, and remove our annotations."""
     for namespace, workloads in _by_namespace(situation).items():
         try:
             seen = observe_pods(reader, namespace, situation.now, [_name(one) for one in workloads])
@@ -57,7 +57,7 @@ VERTICAL = ActuatorSteps(observe, give_back)
 
 
 def _by_namespace(situation: Situation) -> dict[str, list[Workload]]:
-    """Only where a workload scales vertically: elsewhere pods need not be readable."""
+    """The workloads by namespace, only where one scales vertically: elsewhere we may not be allowed to read pods."""
     found: dict[str, list[Workload]] = {}
     for workload in situation.workloads:
         if workload.vertical is not None:
@@ -76,7 +76,7 @@ def _failed(workload: Workload, error: Exception) -> Due:
 
 
 def _isolated(workload: Workload, seen: SizedPods, situation: Situation) -> list[Due]:
-    """One workload's failure stays its own. Documents of others may miss any key."""
+    """The due writes of one workload; an error affects only this workload. Objects of others may lack any key."""
     try:
         return _dues(workload, seen, situation)
     except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -94,7 +94,7 @@ def _dues(workload: Workload, seen: SizedPods, situation: Situation) -> list[Due
 
 
 def _by_server_time(decision: SizeDecision, observed: ObservedPods, situation: Situation) -> SizeDecision:
-    """A wrong clock notes nothing of its own, but for when a resize was made: by the server's clock."""
+    """With a wrong clock no times are noted, except those of resizes, by the server's clock."""
     if situation.server_time is None:
         return decision
     moved_at = situation.server_time if decision.changes else observed.memory.moved_at
@@ -107,7 +107,7 @@ def _pod_due(workload: Workload, one: PodDecision, write: Write) -> Due:
 
 
 def actuation_of(one: PodDecision, workload: Workload) -> Actuation:
-    """The pod's decision as it is shown: what its containers that move request together, before and after."""
+    """The pod's decision as shown: the sum of the requests of its resized containers, before and after."""
     moved = {name for name, _ in workload.vertical.moved()} if workload.vertical else {*one.resources}
     return Actuation(
         actuator=ACTUATOR,
@@ -133,7 +133,7 @@ def _together(pod: PodState, names: set[str], changed: Mapping[str, Resources]) 
 
 
 def _resized(notes: OwnerNotes, one: PodDecision, writer: ClusterWriter) -> Actuation | None:
-    """Our notes, then the pod. A node that cannot resize is noted and told once; a pod that went is no failure."""
+    """Write our annotations, then resize the pod. A node that cannot resize is noted once; a deleted pod is fine."""
     notes.ensure(writer)
     try:
         resize(writer, notes.owner.namespace, one.pod, one.resources)
@@ -155,7 +155,7 @@ def _asked(pod: PodState, resource: SizedResource) -> int:
 
 
 def _owner_due(workload: Workload, owner: PodOwner, decision: SizeDecision, notes: OwnerNotes | None) -> Due:
-    """What is noted on the owner; nothing is told of it, as the pods tell."""
+    """The annotations of the owner. They are not reported, since the pods are."""
     detail = decision.detail if decision.pods else "no pod of it runs"
     noted = Actuation(
         ACTUATOR, owner.kind.api_version, owner.kind.name, owner.name, {}, {}, decision.reason, detail, decision.held
@@ -164,7 +164,7 @@ def _owner_due(workload: Workload, owner: PodOwner, decision: SizeDecision, note
 
 
 def _noted(notes: OwnerNotes, actuation: Actuation, writer: ClusterWriter) -> Actuation:
-    """A note moves nothing, so nothing counts as changed."""
+    """Write the annotations. They resize nothing, so nothing counts as changed."""
     notes.ensure(writer)
     return actuation
 
@@ -179,7 +179,7 @@ def _expired(seen: SizedPods, workloads: Sequence[Workload], situation: Situatio
 
 
 def _returned(owner: PodOwner, seen: SizedPods, workload: Workload, situation: Situation) -> list[Due]:
-    """What is due for each pod, and for our notes once every pod has its template's size."""
+    """The writes due for each pod, and for our annotations once every pod has the size of its template."""
     if not owner.touched:
         return []
     key, expired = (owner.kind.name, owner.name), owner.expired(situation.now)
@@ -197,7 +197,7 @@ def _returned(owner: PodOwner, seen: SizedPods, workload: Workload, situation: S
 
 
 def _one_restart(pods: Sequence[PodState], owner: PodOwner, *, may_restart: bool) -> list[PodDecision]:
-    """Containers are restarted in one pod of a pass, the last, while all pods serve."""
+    """In each pass, containers are restarted in only one pod, the last, and only while all pods serve."""
     turn = None if any(pod.may_restart_soon for pod in pods) or not may_restart else _last_to_restart(pods, owner)
     return [return_size(pod, owner.template, may_restart=pod.name == turn) for pod in pods]
 
@@ -209,14 +209,14 @@ def _last_to_restart(pods: Sequence[PodState], owner: PodOwner) -> str | None:
 
 @dataclass(slots=True)
 class _Left:
-    """How many pods still have to come back before our notes go."""
+    """Counts the pods to restore before our annotations are removed."""
 
     owner: PodOwner
     pods: int
     _lock: Lock = field(default_factory=Lock)
 
     def resized(self, one: PodDecision, writer: ClusterWriter) -> None:
-        """Resize a pod; the last one takes our notes with it. A pod that went has come back in its own way."""
+        """Resize a pod, and remove our annotations after the last one. A deleted pod needs no restore."""
         with suppress(PodGoneError, NoResizeSupportError):
             resize(writer, self.owner.namespace, one.pod, one.resources)
         with self._lock:
@@ -226,5 +226,5 @@ class _Left:
             self.forget(writer)
 
     def forget(self, writer: ClusterWriter) -> None:
-        """Remove our notes."""
+        """Remove our annotations."""
         forget(writer, self.owner)

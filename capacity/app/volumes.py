@@ -1,4 +1,4 @@
-"""Plans of volumes: their usage is read, sales are forecast as far as it takes, and each claim is planned."""
+"""Plans volumes: reads their usage, forecasts sales as far ahead as needed, and plans each claim."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from capacity.quality import Audit
 from capacity.sources.volumes import volumes_of
 
 LEVELS = (0.5, 0.95)
-LEAST_DAYS = 28  # of sales: from fewer nothing is said of writes
+LEAST_DAYS = 28  # of sales: fewer do not explain writes
 
 
 def volume_plans(config: Config, now: datetime, *, past: bool = False) -> PlannedVolumes:
@@ -55,7 +55,7 @@ def volume_plans(config: Config, now: datetime, *, past: bool = False) -> Planne
 
 
 def planned_volumes(config: Config, orders: OrderData, now: datetime, *, past: bool = False) -> PlannedVolumes:
-    """The plan of every claim for itself, with sales that have been read already. Raises `DataError`."""
+    """The plan of every claim, each on its own, with sales that were read already. Raises `DataError`."""
     usage = volumes_of(config, now, past=past)
     named = [one for one in config.workloads if one.volumes]
     groups = {one.group for one in named}
@@ -67,7 +67,7 @@ def planned_volumes(config: Config, orders: OrderData, now: datetime, *, past: b
 def add_volumes(
     planned: PlanResult, config: Config, orders: OrderData, now: datetime, *, past: bool = False
 ) -> PlanResult:
-    """The same plan with that of its volumes. What stands in their way is a warning: their claims keep their size."""
+    """The same plan with the plans of its volumes. If these fail, a warning is logged, and claims keep their size."""
     try:
         found = planned_volumes(config, orders, now, past=past)
     except DataError as error:
@@ -98,7 +98,7 @@ def _whole_days(history: pd.Series | None) -> pd.Series | None:
 def _forecasts(
     config: Config, orders: OrderData, sales: dict[str | None, pd.Series], ahead: timedelta
 ) -> dict[str | None, Forecast]:
-    """Sales by day as far as volumes are planned; a group that cannot be forecast says nothing of writes."""
+    """Daily sales as far as volumes are planned; a group that cannot be forecast is left out."""
     found: dict[str | None, Forecast] = {}
     for group, days in sales.items():
         asked = replace(request_of(config, orders, group), horizon=ahead + timedelta(days=2), quantile_levels=LEVELS)

@@ -30,9 +30,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Learn the seasonality of a business from its orders; move the floor of each autoscaler before the peak.\n\n"
-    "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, advise, plan, preview, "
-    "apply.",
-    epilog="Exit codes: 0 done, 1 data or cluster failed, 2 usage or configuration, 3 held for safety.",
+    "Start with [bold]capacity plan --sample[/bold], or with your own orders: [bold]capacity try orders.csv[/bold]. "
+    "The usual order is then audit, forecast, advise, plan, preview, apply.",
+    epilog="Exit codes: 0: success; 1: data or cluster failed; 2: usage or configuration error; 3: held for safety.",
 )
 
 

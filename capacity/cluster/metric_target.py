@@ -45,7 +45,7 @@ def _refusal(autoscaler: Autoscaler, found: int, *, take: bool) -> str | None:
     others = [one for one in owners(autoscaler.document, METRICS) if one.manager != autoscaler.manager]
     controllers = sorted({one.manager for one in others if one.reconciles})
     if controllers:
-        return f"{', '.join(controllers)} writes spec.metrics again by itself: set the target in Git"
+        return f"{', '.join(controllers)} sets spec.metrics back by itself: set the target in Git"
     noted = _noted(autoscaler)
     if noted is not None and noted != found:
         return (

@@ -89,6 +89,10 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
         yield "clock", f"days begin at midnight in {trial.review.timezone} [--timezone]"
     holidays = _listed(config.calendar.holidays) if config.calendar.holidays else "none"
     yield "holidays", f"{holidays} [--holidays GB-ENG]"
+    audit = trial.review.audit
+    if audit.verdict != "ok":
+        held = "; `capacity plan` refuses such data" if audit.verdict == "refuse" else ""
+        yield "quality", f"{audit.verdict}: {'; '.join(audit.reasons)}{held}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

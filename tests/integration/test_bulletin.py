@@ -165,7 +165,10 @@ def test_a_change_that_is_on_holds_every_floor(
     instance.insert("change_request", number="CHG0001", short_description="Core switch", **window)
     assert main(["apply", "--now", NOON, "--output", "json"]) == 3
     (decision,) = json.loads(capsys.readouterr().out)["decisions"]
-    assert (decision["reason"], decision["detail"]) == ("HeldChangeWindow", "a change is on: CHG0001: Core switch")
+    assert (decision["reason"], decision["detail"]) == (
+        "HeldChangeWindow",
+        "a change is in progress: CHG0001: Core switch",
+    )
     assert instance.rows("incident") == []
     assert main(["apply", "--now", "2026-11-27T03:30:00Z"]) == 0
 

@@ -123,7 +123,7 @@ def test_a_target_that_git_writes_again_is_refused(managed: Shop, capsys: pytest
     managed.measure()
     assert main(["apply", "--now", NOON]) == 0
     assert target(managed) == 60
-    assert "argocd-controller writes spec.metrics again by itself: set the target in Git" in capsys.readouterr().err
+    assert "argocd-controller sets spec.metrics back by itself: set the target in Git" in capsys.readouterr().err
 
 
 def test_a_target_that_a_person_moved_since_stays(managed: Shop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,7 +135,7 @@ def test_a_pass_that_is_told_to_end_begins_no_further_write_and_frees_its_lease(
     assert sum(outcome.done for outcome in outcomes) == 3
     assert len(many.patches()) == 3
     late = [outcome for outcome in outcomes if outcome.error]
-    assert {outcome.error for outcome in late} == {"the pass was told to end before this write: the next pass makes it"}
+    assert {outcome.error for outcome in late} == {"the pass was stopped before this write; the next pass makes it"}
     assert len(late) == 9
     assert "holderIdentity" not in many.api.get("Lease", "shop", "capacity")["spec"]
 

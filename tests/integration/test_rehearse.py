@@ -229,7 +229,7 @@ def written_by_another(theatre: Theatre) -> None:
         pytest.param(without_a_plan, 12, 24, "no plan says when its peak is", id="no plan"),
         pytest.param(frozen, 12, 24, "its floor is not at rest: Frozen", id="held"),
         pytest.param(stop, 21, 24, "above its ceiling 20", id="above the ceiling"),
-        pytest.param(stop, 4, 24, "4 replicas stand already", id="nothing to rehearse"),
+        pytest.param(stop, 4, 24, "4 replicas run already", id="nothing to rehearse"),
         pytest.param(stop, 12, 1, "may take 2 replica hours, the budget is 1", id="too dear"),
         pytest.param(unreadable, 12, 24, "its ready replicas cannot be read", id="not to be measured"),
         pytest.param(written_by_another, 12, 24, "another is writing in shop now", id="somebody else writes"),

@@ -208,3 +208,14 @@ def test_a_bad_scenario_is_said_before_anything_is_computed(
     for bad in ("lost-zone", "promotion=2031-01-01/2031-01-02:+50%"):
         assert main(["plan", "--sample", "--scenario", "growth=+20%", "--scenario", bad]) == 1
         assert "expected a" in capsys.readouterr().err
+
+
+def test_data_that_a_plan_would_refuse_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = [f'"{1000 + 10 * hour.hour:,}"' for hour in HOURS]
+    rows = "\n".join(f"{hour:%Y-%m-%d %H:%M},{count}" for hour, count in zip(HOURS, counts, strict=True))
+    Path("hours.csv").write_text(f"hour,orders\n{rows}\n", encoding="utf-8")
+    assert main(["try", "hours.csv", "--days", "1"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "quality refuse: hours.csv: orders: all 672 numbers with a comma have three digits after it" in said
+    assert "`capacity plan` refuses such data" in said
+    assert main(["plan", "-q"]) == 3, "the configuration refuses them too, until it says what the comma means"

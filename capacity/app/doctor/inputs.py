@@ -235,7 +235,12 @@ def _quality(audit: Audit) -> Finding:
     figures = f"{audit.source}: {audit.passed:,} of {audit.rows:,} rows good, score {audit.score:.4f}"
     if state == "ok":
         return Finding("orders", state, figures)
-    fix = "`capacity audit` keeps the bad rows in a file; mend them, or the rule"
+    bad_rows = audit.score < audit.quality.warn_below
+    fix = (
+        "`capacity audit` keeps the bad rows in a file; correct them, or the rule"
+        if bad_rows
+        else "correct the source, or set the key that is named; `capacity audit` says more"
+    )
     return Finding("orders", state, "; ".join((figures, *audit.reasons)), fix)
 
 

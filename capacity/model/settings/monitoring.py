@@ -218,7 +218,7 @@ class ServiceNowSettings(ServiceSettings):
 
     table: str = Field("incident", pattern=r"^[a-z0-9_]+$", description="Table of the incidents.")
     change_windows: str | None = Field(
-        None, description="Encoded query on change_request: while such a change is on, floors are held."
+        None, description="Encoded query on change_request: while such a change is in progress, floors are held."
     )
 
 
