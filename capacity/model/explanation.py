@@ -130,6 +130,11 @@ class ReplicaNeed:
     requests: RequestNeed | None = None
 
     @property
+    def tied(self) -> bool:
+        """Whether CPU and memory ask for as many replicas: less of one of them alone saves none."""
+        return self.cpu == self.memory
+
+    @property
     def bound_by_requests(self) -> bool:
         """Whether requests ask for more replicas than CPU and memory do."""
         return self.requests is not None and self.requests.replicas > max(self.cpu, self.memory)

@@ -239,7 +239,7 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
     why = "dearer to change, or a ramp needs it"
     less = f"no floors: {workload.policy}" if alone else "the most that the budget pays for"
     return [
-        (ROUNDING, whole, "up to a whole replica"),
+        (ROUNDING, whole, f"up to a whole replica{_as_many(one, line, step)}"),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
         ("requests", need, _requests_why(one, step)),
         ("floor", raised, f"never below {one.low}"),
@@ -248,6 +248,12 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
         ("freeze or hold", held, "may not move here: what all of it needs"),
         (stays, floor, why if floor > held else less),
     ]
+
+
+def _as_many(one: Requirement, line: _Line, step: int) -> str:
+    """Whether the other resource asks for as many replicas, so that less of this one would save none."""
+    other = "CPU" if line.resource == "memory" else "memory"
+    return f"; {other} asks for as many" if one.need.cpu[step] == one.need.memory[step] else ""
 
 
 def _bound_by(one: Requirement, step: int) -> str:
