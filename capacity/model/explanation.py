@@ -42,7 +42,7 @@ class Explanation:
     """The planned floor of a workload at one step as a sum of bars; `covered_floor` is the highest within reach.
 
     A floor set at `at` must serve until the next one can be ready: that is `covered_floor`, until `covered_until`.
-    `notes` are the plan's own.
+    `resource` is the one whose load the bars show; `tied`: CPU and memory ask for as many. `notes` are the plan's own.
     """
 
     namespace: str
@@ -54,6 +54,7 @@ class Explanation:
     covered_floor: int
     covered_until: datetime
     notes: tuple[str, ...] = ()
+    tied: bool = False
 
     def __post_init__(self) -> None:
         require_aware("explanation", self.at)
@@ -64,6 +65,18 @@ class Explanation:
     def label(self) -> str:
         """namespace/name, as people write it."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def cause(self) -> str:
+        """What determines the floor: a resource, both of them, or a limit."""
+        names = {bar.name for bar in self.bars}
+        if "floor" in names:
+            return "the lowest floor allowed"
+        if "ceiling" in names:
+            return "the ceiling"
+        if self.tied and self.resource != "requests":
+            return "CPU and memory"
+        return "CPU" if self.resource == "cpu" else self.resource
 
     def to_frame(self) -> pd.DataFrame:
         """One row per bar (index `part`): `replicas` it adds, `total` so far, `why`; the last total is the floor."""
@@ -128,6 +141,11 @@ class ReplicaNeed:
     cpu: int
     memory: int
     requests: RequestNeed | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether CPU and memory ask for as many replicas: less of one of them alone saves none."""
+        return self.cpu == self.memory
 
     @property
     def bound_by_requests(self) -> bool:

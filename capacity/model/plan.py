@@ -112,7 +112,7 @@ class WorkloadPlan:
     floor : tuple of FloorChange
         The floor in replicas from an offset in steps on, and the reason; the first at offset 0.
     binding : {"cpu", "memory"}
-        The resource that asks for the most replicas at the peak.
+        The resource that asks for the most replicas at the peak; of as many, for more before they are rounded up.
     peak : Peak
         The step that needs the most replicas.
     safe_floor : int

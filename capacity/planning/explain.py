@@ -152,6 +152,7 @@ def explain_floor(
         plan.floor_between(at, reach) or _floor_at(plan, step),
         reach,
         plan.derivation.notes,
+        _tied(one, step),
     )
 
 
@@ -195,7 +196,8 @@ def _load_parts(one: Requirement, line: _Line, step: int, parts: SalesParts | No
     parts_of_floor = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
-        parts_of_floor.append((name, line.replicas(reached), f"{sales * (HOUR / one.step):+,.1f} sales/h: {why}"))
+        rate = round(sales * (HOUR / one.step), 1) + 0.0  # no "-0.0"
+        parts_of_floor.append((name, line.replicas(reached), f"{rate:+,.1f} sales/h: {why}"))
     if one.demand.sales is None:
         parts_of_floor = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
     else:
@@ -235,11 +237,12 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
     allowed = int(allowed_above(np.array([cut]), limits)[0])
     held = int(one.bounded[step])
     alone = workload.policy is not None and not workload.policy.has_floors
+    other = "CPU" if line.resource == "memory" else "memory"
     stays = "stays up" if floor > held else "policy" if alone else "budget"
     why = "dearer to change, or a ramp needs it"
     less = f"no floors: {workload.policy}" if alone else "the most that the budget pays for"
     return [
-        (ROUNDING, whole, "up to a whole replica"),
+        (ROUNDING, whole, "up to a whole replica" + (f"; {other} asks for as many" if _tied(one, step) else "")),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
         ("requests", need, _requests_why(one, step)),
         ("floor", raised, f"never below {one.low}"),
@@ -248,6 +251,11 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
         ("freeze or hold", held, "may not move here: what all of it needs"),
         (stays, floor, why if floor > held else less),
     ]
+
+
+def _tied(one: Requirement, step: int) -> bool:
+    """Whether CPU and memory ask for as many replicas, so that less of one of them alone would save none."""
+    return bool(one.need.cpu[step] == one.need.memory[step])
 
 
 def _bound_by(one: Requirement, step: int) -> str:

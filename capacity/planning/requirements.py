@@ -97,6 +97,7 @@ def _counts(limits: Limits) -> Counts:
     return np.array([count for count in limits.allowed if count % limits.multiple_of == 0], dtype=np.int64)
 
 
+ROUNDING = 1e-9
 SPARE = timedelta(minutes=2)  # a floor is raised up to two of the controller's minutes before its lead time
 
 
@@ -149,11 +150,15 @@ class PlannedLoad:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Replicas that CPU, memory and requests need at each step, before floor and ceiling: arrays (steps,)."""
+    """Replicas that CPU, memory and requests need at each step, before floor and ceiling: arrays (steps,).
+
+    `memory_leads`: where memory asks for more before replicas are rounded up. Default nowhere.
+    """
 
     cpu: Counts
     memory: Counts
     requests: Counts | None = None
+    memory_leads: Mask | None = None
 
     @property
     def replicas(self) -> Counts:
@@ -161,18 +166,26 @@ class Need:
         most = np.maximum(self.cpu, self.memory)
         return most if self.requests is None else np.maximum(most, self.requests)
 
+    @property
+    def by_memory(self) -> Mask:
+        """Where memory needs more than CPU (steps,): more replicas, or of as many a larger part of the last one."""
+        more: Mask = self.memory > self.cpu
+        return more if self.memory_leads is None else more | ((self.memory == self.cpu) & self.memory_leads)
+
     def binding(self, step: int) -> Resource:
-        """The resource that needs more replicas at this step; CPU where they agree."""
-        return "memory" if self.memory[step] > self.cpu[step] else "cpu"
+        """The resource that needs more at this step."""
+        return "memory" if self.by_memory[step] else "cpu"
 
 
 def need_of(load: PlannedLoad, workload: Workload) -> Need:
     """Replicas for the load at the safe utilization. Raises `DataError` where no number of replicas can serve it."""
-    safe = within_pool(workload)
+    safe, replica = within_pool(workload), workload.replica
     return Need(
-        replicas_needed(load.cpu, workload.replica.cpu_request, safe),
-        replicas_needed(load.memory, workload.replica.memory_request, workload),
+        replicas_needed(load.cpu, replica.cpu_request, safe),
+        replicas_needed(load.memory, replica.memory_request, workload),
         _for_requests(load.requests, safe),
+        load.memory / (replica.memory_request * workload.target_utilization)
+        > load.cpu / (replica.cpu_request * safe.target_utilization) * (1 + ROUNDING),
     )
 
 
@@ -195,7 +208,6 @@ def _for_requests(requests: Array | None, workload: Workload) -> Counts | None:
     return np.maximum(at_target, zoned)
 
 
-ROUNDING = 1e-9
 LONGEST = timedelta(days=28)  # the shortest month
 
 

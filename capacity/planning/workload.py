@@ -107,7 +107,7 @@ def _bound(floor: int, need: int, low: int, high: int) -> str | None:
 def bounds_of(one: Requirement, floors: Counts) -> tuple[Bound, ...]:
     """What determines the replicas that each step needs; what cuts them where the floor stands below."""
     need = one.need
-    most, known = np.maximum(need.cpu, need.memory), np.where(need.memory > need.cpu, BOUNDS.index("memory"), 0)
+    most, known = np.maximum(need.cpu, need.memory), np.where(need.by_memory, BOUNDS.index("memory"), 0)
     if need.requests is not None:
         known = np.where(need.requests > most, BOUNDS.index("requests"), known)
     cut = np.where(need.replicas > floors, BOUNDS.index("ceiling"), known)

@@ -50,7 +50,7 @@ def view_workload(plan: WorkloadPlan) -> WorkloadView:
     peak, target = plan.peak, plan.derivation.target.utilization
     return WorkloadView(
         label=plan.label,
-        binding=plan.binding,
+        binding="cpu and memory" if plan.derivation.need.tied else plan.binding,
         peak_at=peak.at,
         quantile_level=peak.quantile_level,
         sales_per_hour=plan.peak_rate,

@@ -147,12 +147,13 @@ class BarDocument:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationDocument:
-    """The floor of one step as a sum of bars."""
+    """The floor of one step as a sum of bars. `resource`: whose load they show; `cause`: what determines the floor."""
 
     namespace: str
     name: str
     at: datetime
     resource: str
+    cause: str
     floor: int
     bars: list[BarDocument]
     covered_floor: int
@@ -319,6 +320,7 @@ def explanation_document(found: Explanation) -> ExplanationDocument:
         found.name,
         found.at,
         found.resource,
+        found.cause,
         found.floor,
         bars,
         found.covered_floor,

@@ -67,7 +67,10 @@ addEventListener("load", async () => {
     const press = (key) => chart.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
     press("Home"); press("ArrowRight"); press("PageUp");
     told.moved = chart.getAttribute("aria-valuetext");
-    press("End"); press("Enter");
+    await wait(() => document.querySelector("#why table"));
+    press("Home"); press("Enter");
+    told.before = document.getElementById("why").innerText;
+    document.querySelector('[data-zoom="peak"]').click();
     await wait(() => document.querySelector("#why table"));
     told.bars = document.querySelectorAll("#why tbody tr").length;
     told.lines = [...document.querySelectorAll("#chart path, #chart polygon")].map((one) => one.getAttribute("class"));
@@ -175,6 +178,7 @@ def test_keys_a_click_and_a_control_do_what_they_say(told: list[dict[str, Any]])
     assert len(found) == 2
     for one in found:
         assert one["moved"].startswith("Tue, 13 Jan 2026, 00:15. Sales per hour: what happened 3.")
+        assert "lies before the plan, which begins on Mon, 9 Feb 2026, 00:00" in one["before"]
         assert one["bars"] > 5
         assert {"past", "median", "band", "floor"} <= set(one["lines"])
         assert "Peak replicas" in one["compared"]

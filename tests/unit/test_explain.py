@@ -91,6 +91,21 @@ def test_every_bar_is_what_it_says() -> None:
     assert explanation.resource == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("sales", "changed", "cause"),
+    [
+        pytest.param(40.0, {}, "CPU", id="CPU asks for more"),
+        pytest.param(0.0, {"floor": 4}, "the lowest floor allowed", id="the need lies below the floor"),
+        pytest.param(90.0, {"ceiling": 8}, "the ceiling", id="the need lies above the ceiling"),
+        pytest.param(40.0, {"replica": Replica(0.5, 2.0**29 * 0.255)}, "CPU and memory", id="both ask for as many"),
+    ],
+)
+def test_the_cause_of_a_floor_is_named(sales: float, changed: dict[str, Any], cause: str) -> None:
+    one = replace(workload(), **changed)
+    demand = project_load(forecast([(sales, 0.0)], window=False), LOAD)
+    assert explain_floor(demand, one, planned(demand, one), START).cause == cause
+
+
 def test_a_quota_is_a_bar_too() -> None:
     one = workload()
     demand = project_load(forecast([(40.0, 20.0)], window=False), LOAD)

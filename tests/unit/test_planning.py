@@ -21,6 +21,8 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
+from capacity.planning import explain_floor
+from capacity.views.view_models import view_workload
 from tests.plans import planned
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -78,7 +80,7 @@ def test_the_plan_takes_the_workloads_quantile_level() -> None:
     [
         pytest.param(0.05 * 2**30, "cpu", 6, id="CPU needs more"),
         pytest.param(0.2 * 2**30, "memory", 12, id="memory needs more"),
-        pytest.param(0.1 * 2**30, "cpu", 6, id="both need the same: CPU"),
+        pytest.param(0.1 * 2**30, "cpu", 6, id="both need exactly the same: CPU"),
     ],
 )
 def test_the_larger_of_cpu_and_memory_binds(memory_per_sale: float, binding: str, replicas: int) -> None:
@@ -86,6 +88,27 @@ def test_the_larger_of_cpu_and_memory_binds(memory_per_sale: float, binding: str
     plan = planned(demand([30], load=load), workload(load=load, ceiling=20))
     assert (plan.binding, plan.floor[0].replicas, plan.peak.replicas) == (binding, replicas, replicas)
     assert getattr(plan.derivation.need, binding) == replicas
+
+
+@pytest.mark.parametrize(
+    ("memory_per_sale", "binding", "why"),
+    [
+        pytest.param(0.105 * 2**30, "memory", "up to a whole replica; CPU asks for as many", id="5.9 to 5.6"),
+        pytest.param(0.095 * 2**30, "cpu", "up to a whole replica; memory asks for as many", id="5.3 to 5.6"),
+        pytest.param(0.05 * 2**30, "cpu", "up to a whole replica", id="2.8 to 5.6: no tie"),
+    ],
+)
+def test_of_as_many_replicas_the_larger_need_before_rounding_binds_and_the_tie_is_said(
+    memory_per_sale: float, binding: str, why: str
+) -> None:
+    load = LoadModel(0.0, 0.1, 0.0, memory_per_sale)
+    one, given = workload(load=load, ceiling=20), demand([28, 1], load=load)
+    plan = planned(given, one)
+    tied = "as many" in why
+    assert (plan.binding, plan.bounds[0], plan.floor[0].replicas) == (binding, binding, 6)
+    assert (plan.derivation.need.tied, view_workload(plan).binding == "cpu and memory") == (tied, tied)
+    explained = explain_floor(given, one, plan, plan.start)
+    assert (explained.resource, next(bar.why for bar in explained.bars if bar.name == "rounding")) == (binding, why)
 
 
 def test_the_peak_is_the_step_of_highest_need_and_of_those_of_highest_demand() -> None:

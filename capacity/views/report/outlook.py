@@ -104,10 +104,13 @@ def plan_section(review: ReportData) -> Section:
     return Section("What is planned", words, (), [table], _pictures(review, plans[:DRAWN]), notes)
 
 
+DECIDES = {"cpu": "CPU decides", "memory": "memory decides", "cpu and memory": "CPU and memory decide"}
+
+
 def _plan_sentence(view: WorkloadView, timezone: str) -> str:
     return (
         f"{view.label} gets {view.replicas} replicas for its peak on {clock(view.peak_at, timezone)} and {view.fewest} "
-        f"when it is quiet; {'CPU' if view.binding == 'cpu' else 'memory'} decides. At the load planned for, "
+        f"when it is quiet; {DECIDES[view.binding]}. At the load planned for, "
         f"utilization stays at or under {view.target:.0f} %."
     )
 

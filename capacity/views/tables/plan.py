@@ -181,6 +181,8 @@ def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
     load, request = (cores, cpu) if plan.binding == "cpu" else (size / GIB, memory)
     target = derived.target.utilization
     text = f"{plan.binding} {load:.2f} / ({request:g} x {target:g})"
+    if derived.need.tied and replicas == plan.peak.replicas:
+        text += f", {'cpu' if plan.binding == 'memory' else 'memory'} as many"
     if replicas == plan.ceiling and derived.shortfall.steps:
         return f"CeilingReached: {text}"
     if derived.zones > 1:

@@ -61,9 +61,9 @@ class Chart {
     this.right = 8;
     const height = this.width < 500 ? 150 : 190, gap = 34, total = this.panels.length * (height + gap) + 22;
     this.bottom = total - 22;
-    const parts = [];
+    const parts = [this.axis(total)];
     this.panels.forEach((panel, place) => parts.push(this.panel(panel, place * (height + gap) + 22, height)));
-    parts.push(this.axis(total));
+    parts.push(this.begin());
     this.host.innerHTML = `<svg viewBox="0 0 ${this.width} ${total}" aria-hidden="true" focusable="false">${parts.join("")}<g class="marks"></g></svg>`;
     this.drawCursor();
   }
@@ -119,9 +119,13 @@ class Chart {
       if (x > this.width - 30) break;
       parts.push(`<line class="grid" x1="${x}" x2="${x}" y1="22" y2="${this.bottom - 12}"/>${x < this.left + 24 ? "" : `<text x="${x}" y="${total - 8}" text-anchor="middle">${this.format.tick(at, apart)}</text>`}`);
     }
-    const now = this.now ? this.x(this.now) : -1;
-    if (now > this.left && now < this.width - this.right) parts.push(`<line class="now" x1="${now}" x2="${now}" y1="22" y2="${this.bottom - 12}"/><text x="${now + 4}" y="34">plan starts</text>`);
     return parts.join("");
+  }
+
+  begin() {
+    const now = this.now ? this.x(this.now) : -1;
+    if (now <= this.left || now >= this.width - this.right) return "";
+    return `<line class="now" x1="${now}" x2="${now}" y1="22" y2="${this.bottom - 12}"/><text x="${now + 4}" y="34">plan starts</text>`;
   }
 
   drawCursor() {

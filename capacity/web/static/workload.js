@@ -14,6 +14,7 @@
   };
   const format = { offset, tick: (moment, apart) => apart < 86400000 && hour.format(moment) !== "00:00" ? hour.format(moment) : day.format(moment) };
   const number = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en-GB");
+  const signed = (value) => `${Math.abs(value) < 0.005 ? "" : value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`;
   const safe = (text) => String(text).replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
   const chart = new Chart($("chart"), format);
   let plan, forecast = null, past = {}, after = null, comparing = 0, explaining = 0;
@@ -106,7 +107,11 @@
 
   async function explain(moment) {
     if (data.forecast !== "1") return;
-    const mine = ++explaining, asked = query();
+    const mine = ++explaining, asked = query(), start = Date.parse(plan.start);
+    if (moment < start) {
+      $("why").innerHTML = `<p class="note">${words.format(moment)} lies before the plan, which begins on ${words.format(start)}. Choose an hour from there on.</p>`;
+      return;
+    }
     asked.set("at", new Date(moment).toISOString());
     try {
       const found = await ask(`${place}/explain?${asked}`);
@@ -120,11 +125,11 @@
     const most = Math.max(1, ...found.bars.flatMap((bar) => [bar.total, bar.before]));
     const rows = found.bars.map((bar) => {
       const begin = Math.min(bar.before, bar.total) / most * 100, width = Math.max(0.6, Math.abs(bar.replicas) / most * 100);
-      return `<tr><th scope="row">${safe(bar.name)}</th><td class="number">${bar.replicas >= 0 ? "+" : "−"}${Math.abs(bar.replicas).toFixed(2)}</td><td class="number">${bar.total.toFixed(2)}</td>` +
+      return `<tr><th scope="row">${safe(bar.name)}</th><td class="number">${signed(bar.replicas)}</td><td class="number">${bar.total.toFixed(2)}</td>` +
         `<td class="bar"><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="${bar.replicas >= 0 ? "up" : "down"}" x="${begin}" width="${width}" y="1" height="8"/></svg></td><td>${safe(bar.why)}</td></tr>`;
     });
     const notes = found.notes.length ? `<ul class="small">${found.notes.map((note) => `<li>${safe(note)}</li>`).join("")}</ul>` : "";
-    return `<p><strong>${words.format(Date.parse(found.at))}: a floor of ${found.floor}</strong>, because of ${safe(found.resource === "cpu" ? "CPU" : found.resource)}. The parts add up to it exactly, in replicas.</p>` +
+    return `<p><strong>${words.format(Date.parse(found.at))}: a floor of ${found.floor}${query().size ? " under the what-if" : ""}</strong>, because of ${safe(found.cause)}. The parts add up to it exactly, in replicas.</p>` +
       `<div class="table" tabindex="0" role="region" aria-label="Why this floor"><table class="bars"><thead><tr><th scope="col">Part</th><th scope="col" class="number">Adds</th><th scope="col" class="number">So far</th><th scope="col">Bar</th><th scope="col">Why</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>` +
       `<p>The controller holds ${found.covered_floor} here: the highest floor until ${words.format(Date.parse(found.covered_until))}, when the next one can be ready.</p>${notes}`;
   }
