@@ -8,13 +8,30 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from capacity.logs import LOGGER
 from capacity.model import ConfigError
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import PrometheusSettings
 
-LOADER = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # the same in C where PyYAML was built with it: ten times as fast
+SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C where PyYAML was built with it: ten times as fast
+
+
+class _OnceLoader(SAFE):  # type: ignore[misc]  # which of two loaders is known when it runs
+    """The safe loader, which refuses a mapping that has a key twice: PyYAML would take the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """The mapping of a node."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            place = f"line {node.start_mark.line + 1}"
+            raise yaml.YAMLError(f"the key {twice!r} twice in the block that begins in {place}: keep one of them")
+        return super().construct_mapping(node, deep)
+
+
+LOADER = _OnceLoader
+FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}  # zones that keep winter time
+MANY_CORES, LEAST_BYTES, MANY_BYTES = 64.0, 2.0**20, 2.0**43  # of one pod
 MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
 
 
@@ -48,7 +65,41 @@ def read_config(path: str | Path) -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{file.name}: {describe(error)}") from error
+    for doubt in doubts(config):
+        LOGGER.warning("%s: %s", file.name, doubt)
     return _anchor(config, file.parent)
+
+
+def doubts(config: Config) -> tuple[str, ...]:
+    """What of a configuration is allowed, and seldom meant: pods of a few bytes, zones without summer time.
+
+    >>> doubts(Config.model_validate({"timezone": "EST", "sales": {"source": "orders.csv", "time": "at"}}))
+    ('timezone: expected the zone of a place, got EST, which has no summer time; is America/New_York meant?',)
+    """
+    found = []
+    zones = {"timezone": config.timezone, "sales.timezone": config.sales.timezone if config.sales else None}
+    zones |= {"usage.timezone": config.usage.timezone if config.usage else None}
+    for key, zone in zones.items():
+        if zone in FIXED:
+            found.append(
+                f"{key}: expected the zone of a place, got {zone}, which has no summer time; is {FIXED[zone]} meant?"
+            )
+        elif zone is not None and zone.startswith("Etc/GMT") and zone[7:8] in ("+", "-"):
+            sign = "-" if zone[7] == "+" else "+"
+            found.append(f"{key}: expected the zone of a place, got {zone}, which is UTC{sign}{zone[8:]} all year")
+    for workload in config.workloads:
+        where, replica = f"workloads: {workload.namespace}/{workload.name}", workload.replica
+        if replica.cpu_request >= MANY_CORES:
+            found.append(
+                f"{where}: expected the cores of one pod as cpu_request, got {replica.cpu_request:g}; thousandths of a "
+                "core are written with an m, such as 500m"
+            )
+        if not LEAST_BYTES <= replica.memory_request <= MANY_BYTES:
+            found.append(
+                f"{where}: expected the bytes of one pod as memory_request, got {replica.memory_request:g}; write "
+                "them with a unit, such as 512Mi"
+            )
+    return tuple(found)
 
 
 def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -306,20 +308,69 @@ def _aware(value: Any, zone: str) -> Any:
 
 
 def describe(error: ValidationError) -> str:
-    """The most telling of pydantic's findings on one line, and how many more there are.
+    """The most telling of pydantic's findings on one line, with what to do, and how many more there are.
 
-    Of a key that may be written in several ways, each way has its finding: the deepest tells what was meant.
+    Of a key that may be written in several ways, each way has its finding: the deepest tells what was meant, and an
+    unknown key tells more than the one that is missing for it.
     """
     findings = error.errors(include_url=False)
-    first = max(findings, key=lambda finding: len(finding["loc"]))
-    where = ".".join(str(part) for part in first["loc"] if not _is_alternative(part))
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        message = "unknown key; see `capacity schema` for the keys"
+    first = max(findings, key=lambda finding: (len(finding["loc"]), finding["type"] in UNKNOWN))
+    parts = list(first["loc"])
+    shown = [part for part in parts[:-1] if not _is_alternative(part)]
+    shown += [part for part in parts[-1:] if first["type"] in UNKNOWN or not _is_alternative(part)]
+    where, message = ".".join(map(str, shown)), first["msg"].removeprefix("Value error, ")
+    if first["type"] in UNKNOWN:
+        message = f"unknown key; see `capacity schema` for the keys{_meant(str(parts[-1]))}"
     elif first["type"] not in ("value_error", "missing"):
-        message = f"{message}, got {first['input']!r}"
+        message = f"{message}, got {first['input']!r}{_remedy(str(shown[-1]) if shown else '', first['input'])}"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     return hide_secrets(f"{where}: {message}{more}" if where else f"{message}{more}")
+
+
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+ALIKE = 0.75  # how alike two names are of which one may be meant for the other
+ELSEWHERE = {  # what other tools call our keys
+    "min_replicas": "floor",
+    "max_replicas": "ceiling",
+    "min_replica_count": "floor",
+    "max_replica_count": "ceiling",
+    "tz": "timezone",
+    "interval": "step",
+    "target": "target_utilization",
+    "cpu": "cpu_request",
+    "memory": "memory_request",
+}
+
+
+def _meant(key: str) -> str:
+    """Which key an unknown one may stand for, in words; empty where none is like it."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower().replace("-", "_")
+    schema = json.dumps(Config.model_json_schema())
+    known = sorted(set(re.findall(r'"([a-z][a-z_]*)": \{', schema)) - {key})
+    found = [ELSEWHERE[plain]] if plain in ELSEWHERE else difflib.get_close_matches(plain, known, 1, ALIKE)
+    return f"; is {found[0]!r} meant?" if found else ""
+
+
+def _remedy(key: str, value: Any) -> str:
+    """What to write in place of a value that is often written so, in words; empty where nobody can tell."""
+    if key in ("floor", "ceiling") and value == 0 and not isinstance(value, bool):
+        return ": write 1, or leave the workload out; what scales it to zero while nothing is asked of it is KEDA"
+    if key == "target_utilization" and (share := _share(value)) is not None:
+        return f": a share, write {share:g}"
+    if isinstance(value, bool) and key not in ("floor", "ceiling"):
+        return ": YAML reads yes, no, on and off as true and false; put the text in quotes"
+    if key == "holidays" and isinstance(value, str):
+        return f": write a list, [{value.upper()}]"
+    return ""
+
+
+def _share(value: Any) -> float | None:
+    """A percentage as a share; None where it is none."""
+    try:
+        percent = float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        return None
+    return percent / 100 if 2 <= percent <= 100 else None
 
 
 def _is_alternative(part: int | str) -> bool:

@@ -22,7 +22,7 @@ BUILT_IN = (FINITE, NOT_NEGATIVE, NOT_FROZEN)
 FROZEN = timedelta(hours=6)  # how long a value above zero may stay the same: real usage moves in its last digits
 LEAST_TOLD = 48  # steps that say in which unit values are
 LEAST_COUNTED = 24  # steps that say that values are those of a counter
-RESETS = 0.03  # of the steps: a process begins anew more seldom
+RESETS = 0.05  # of the steps: a process begins anew more seldom, and what adds up by the day once in 24 hours
 LEAST_RATE = 0.005  # cores or requests per second that a counter adds up
 MANY_CORES = 50.0  # averages over a step are no whole numbers of cores
 FEW_BYTES = 2.0**22  # a workload takes more
@@ -46,6 +46,14 @@ MANY_GAPS = 0.2  # share of steps without a value from which somebody should kno
 REST = 0.1  # share of the other days that also have zero at a time of day, from which a workload rests then
 LEAST_OTHERS = 3  # other days that tell of a time of day
 LEAST_ZEROS = timedelta(hours=1)  # how long a value must be zero
+PAIR = ("cpu", "memory")
+FEW_LIMITS = 2  # different values of a column that are limits or requests of few counts of replicas
+LEAST_LIMIT = {"cpu": 0.5, "memory": 2.0**26}  # smaller values may be rounded so
+FEW_PEAKS = 0.01  # share of steps above all others that no measurement explains
+PEAK_TIMES = 100.0  # and times as large as 90 % of the others
+PEAKS = {"cpu": 500.0, "memory": 2.0**40, "requests": 1e6}  # from which such values are not believed
+MANY_VALUES = 0.5  # share of different values, from which a column has all of its digits
+LEAST_PER_CORE = 24 * 2.0**20  # bytes per core of a workload of many cores: its processes take more
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 LEAST_REPEATS = 6  # and at least so many steps: of daily values, a quarter day says nothing
 
@@ -125,6 +133,66 @@ def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[st
                 "or {memory: '1'} if they are bytes"
             )
     return tuple(found)
+
+
+def doubtful_usage(usage: pd.DataFrame) -> tuple[str, ...]:
+    """What of measured usage looks like something else, in words: limits, and cores in other units.
+
+    >>> index = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC")
+    >>> doubtful_usage(pd.DataFrame({"cpu": 4.0, "memory": 5e8 + np.arange(48.0)}, index))
+    ('cpu takes no other values than 4 in 48 steps, as limits and requests do',)
+    """
+    found = []
+    sound = {name: usage[name].dropna() for name in PAIR if name in usage.columns}
+    for name, column in sound.items():
+        values = np.unique(column)
+        if len(column) >= LEAST_TOLD and len(values) <= FEW_LIMITS and values[-1] >= LEAST_LIMIT[name]:
+            listed = " and ".join(f"{value:.6g}" for value in values)
+            found.append(
+                f"{name} takes no other values than {listed} in {len(column)} steps, as limits and requests do"
+            )
+    if len(sound) == len(PAIR):
+        both = usage[list(PAIR)].dropna()
+        cores, size = (float(both[name].median()) for name in PAIR) if len(both) >= LEAST_TOLD else (0.0, 0.0)
+        if cores >= MANY_CORES and 0 < size < LEAST_PER_CORE * cores:
+            found.append(
+                f"cpu is about {cores:.4g} beside {size / 2**20:.4g} MiB of memory, less than its processes take: are "
+                "these millicores, percent, or seconds of a step"
+            )
+    return tuple(found)
+
+
+def unbelievable(usage: pd.DataFrame) -> pd.DataFrame:
+    """Which values of measured usage are no measurements: far above all others, or the same to the last digit.
+
+    A few values that are a hundred times the others and more than a workload takes; CPU that stays the same for six
+    hours though its values have all digits elsewhere, as where an exporter repeats its last value. True for such
+    values: (steps, columns).
+
+    >>> index = pd.date_range("2026-01-05", periods=200, freq="h", tz="UTC")
+    >>> cpu = pd.Series(2 + np.sin(np.arange(200.0)), index)
+    >>> cpu.iloc[7] = 1e6
+    >>> unbelievable(pd.DataFrame({"cpu": cpu}))["cpu"].to_numpy().nonzero()[0].tolist()
+    [7]
+    """
+    found = pd.DataFrame(False, usage.index, usage.columns)
+    for name, least in PEAKS.items():
+        values = usage[name].to_numpy(dtype=float) if name in usage.columns else np.array([])
+        there = values[~np.isnan(values)]
+        if len(there) < LEAST_TOLD or there.max() <= least:
+            continue
+        high = values > max(least, PEAK_TIMES * float(np.quantile(there, 0.9)))
+        few = high.sum() <= max(1, FEW_PEAKS * len(there)) or len(np.unique(values[high])) == 1
+        found[name] = high if few else found[name]
+    if "cpu" in usage.columns:
+        values = usage["cpu"].to_numpy(dtype=float)
+        different = len(np.unique(values[~np.isnan(values)]))
+        frozen = (
+            _frozen(values[:, None], usage.index)[:, 0] if len(values) >= LEAST_TOLD else np.zeros(len(values), bool)
+        )
+        if 0 < frozen.sum() < len(values) / 2 and different > MANY_VALUES * (len(values) - frozen.sum()):
+            found["cpu"] |= frozen
+    return found
 
 
 def zero_by_fault(usage: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import gzip
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -33,6 +35,10 @@ from capacity.sources.text_files import as_utf8, detect
 
 Source = str | Path | Mapping[str, str] | pd.Series | pd.DataFrame  # a file, a glob, {"url": ..., "query": ...}, rows
 Rules = Sequence[Mapping[str, Any]]
+COLUMNS = ("name", "start", "end", "kind", "uplift")
+MEANT = {"kind": ("type", "category"), "uplift": ("factor", "lift", "effect", "percent", "multiplier", "%")}
+KINDS = ("promotion", "holiday", "outage")  # those that mean something; others share what is learned of them
+LIKE = 0.8  # how alike two words are of which one may be meant for the other
 MANY_TIMES = 20.0  # an uplift from which somebody may have meant percent
 
 
@@ -329,6 +335,7 @@ def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
     missing = {"name", "start", "end"} - set(names)
     if missing:
         raise DataError(f"{file.name}: expected the columns name, start, end, kind, uplift; missing {sorted(missing)}")
+    _refuse_misspelt(file.name, names)
     texts = [(row.get(key) or "").strip() for row in rows for key in ("start", "end")]
     times = read_times(texts, f"{file.name}: start and end", timezone)
     zone = ZoneInfo(timezone)
@@ -336,6 +343,18 @@ def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
         _event(row, (times[2 * place], times[2 * place + 1]), f"{file.name} line {first + place}", zone)
         for place, row in enumerate(rows)
     ]
+
+
+def _refuse_misspelt(file: str, names: Sequence[str]) -> None:
+    """Refuse a column that is meant for `kind` or `uplift` by its name: what it says would be left out."""
+    for wanted in ("kind", "uplift"):
+        others = [name for name in names if wanted not in names and name not in COLUMNS]
+        for name in others:
+            words = re.findall(r"[a-z]+|%", name.lower())
+            if any(word in MEANT[wanted] for word in words) or difflib.get_close_matches(wanted, words, 1, LIKE):
+                raise DataError(
+                    f"{file}: expected the columns name, start, end, kind, uplift, got {name!r}; rename it to {wanted}"
+                )
 
 
 def _table(file: Path) -> tuple[list[dict[str, str | None]], tuple[str, ...], int]:
@@ -407,12 +426,38 @@ def _event(
         raise DataError(
             f"{where}: expected the columns name, start, end, kind, uplift; nothing in {', '.join(missing)}"
         )
+    if any(row.get(None) or ()):  # type: ignore[call-overload]  # csv keeps what is more than the header there
+        raise DataError(f"{where}: expected {len(row) - 1} values, got more; a value with the delimiter needs quotes")
     try:
+        kind = _kind((row.get("kind") or "").strip())
         start, end = _moment(row["start"], times[0], zone), _moment(row["end"], times[1], zone, end=True)
         uplift = _uplift((row.get("uplift") or "nan").strip(), where)
-        return Event(str(row["name"]), start, end, row.get("kind") or "promotion", None if isnan(uplift) else uplift)
+        _tell_small(uplift, kind, where)
+        return Event(str(row["name"]), start, end, kind, None if isnan(uplift) else uplift)
     except (ValueError, OverflowError, NotImplementedError, DataError) as error:
         raise DataError(f"{where}: {error}") from error
+
+
+def _kind(text: str) -> str:
+    """The kind of an event; those that mean something in any case of letters. Raises `ValueError` on a misspelt one."""
+    lower = text.lower() or "promotion"
+    if lower in KINDS:
+        return lower
+    near = difflib.get_close_matches(lower, KINDS, 1, LIKE)
+    if near:
+        raise ValueError(f"expected a kind such as {', '.join(KINDS)}, got {text!r}; is {near[0]} meant?")
+    return text
+
+
+def _tell_small(uplift: float, kind: str, where: str) -> None:
+    """Warn of a promotion that lowers sales, where somebody may have written a share."""
+    if kind == "promotion" and uplift < 1:
+        usual = 100 * uplift
+        LOGGER.warning(
+            "%s: expected a promotion to raise sales, got uplift %g, which is %g %% of the usual; for %g %% more "
+            "write %g",
+            *(where, uplift, usual, usual, 1 + uplift),
+        )
 
 
 def _uplift(text: str, where: str) -> float:

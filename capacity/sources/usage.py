@@ -17,10 +17,18 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
-from capacity.quality.usage import FEW_BYTES, MANY_GAPS, unit_in_name, unlikely_units, zero_by_fault
+from capacity.quality.usage import (
+    FEW_BYTES,
+    MANY_GAPS,
+    doubtful_usage,
+    unbelievable,
+    unit_in_name,
+    unlikely_units,
+    zero_by_fault,
+)
 from capacity.series.calendar import folds
 from capacity.sources.columns import Kept, Marks, NumberColumn, amount_form
-from capacity.sources.plausibility import implausible_text, plausible_range
+from capacity.sources.plausibility import AHEAD, implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -71,7 +79,7 @@ def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame],
     Raises `DataError` where the file cannot be read or Prometheus does not answer: absent is not zero.
     """
     if config.usage is not None or config.prometheus is None:
-        return usage_of(config), {}
+        return _until(usage_of(config), now), {}
     from capacity.sources.prometheus.usage import read_usages
 
     settings = config.prometheus
@@ -79,8 +87,20 @@ def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame],
     tables = {
         key: table.dropna(axis="columns", how="all") for key, table in found.items() if isinstance(table, pd.DataFrame)
     }
-    tables = zeros_as_gaps(tables, "Prometheus")
+    tables = without_faults(_until(tables, now), "Prometheus")
     return tables, {key: str(error) for key, error in found.items() if isinstance(error, DataError)}
+
+
+def _until(tables: dict[Key, pd.DataFrame], now: datetime) -> dict[Key, pd.DataFrame]:
+    """The tables without steps that are more than a day ahead of the clock, which nobody can have measured."""
+    end = now + AHEAD
+    ahead = [key for key, table in tables.items() if len(table) and table.index[-1] > end]
+    if ahead:
+        last = tables[ahead[0]].index[-1]
+        LOGGER.warning(
+            "usage%s: expected steps up to now, got some up to %s: left out", _of(ahead[0]), f"{last:%Y-%m-%dT%H:%MZ}"
+        )
+    return {key: table.loc[table.index <= end] if key in ahead else table for key, table in tables.items()}
 
 
 def usage_fingerprint(config: Config, now: datetime) -> str:
@@ -178,7 +198,7 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
         for problem in unlikely_units(table, settings.units):
             raise DataError(f"{name}: {'' if called == EVERYTHING else f'{called}: '}{_in_block(problem, settings)}")
     _tell_gaps(tables, name)
-    return zeros_as_gaps(tables, name) if isinstance(settings, UsageSettings) else tables
+    return without_faults(tables, name) if isinstance(settings, UsageSettings) else tables
 
 
 def _tell_gaps(tables: Mapping[str, pd.DataFrame], name: str) -> None:
@@ -201,28 +221,45 @@ def _tell_gaps(tables: Mapping[str, pd.DataFrame], name: str) -> None:
         )
 
 
-def zeros_as_gaps(tables: Mapping[Any, pd.DataFrame], name: str) -> dict[Any, pd.DataFrame]:
-    """The tables with a gap for each value that is zero by fault, as where scraping failed; a warning names them."""
-    clean, found = dict(tables), []
-    for called, table in tables.items():
-        wrong = zero_by_fault(table)
-        if wrong.to_numpy().any():
-            clean[called] = table.mask(wrong)
-            found.append((called, wrong.any(axis=1)))
-    if found:
-        called, steps = found[0]
-        at = steps.index[steps]
-        who = "/".join(called) if isinstance(called, tuple) else str(called)
-        LOGGER.warning(
-            "%s: expected usage above zero, as at the same times of other days, got zero%s from %s to %s%s: these "
-            "values are gaps, as where scraping failed",
-            name,
-            f" of {who}" if who else "",
-            f"{at[0]:%Y-%m-%dT%H:%MZ}",
-            f"{at[-1]:%Y-%m-%dT%H:%MZ}",
-            f", and of {len(found) - 1} more workloads" if len(found) > 1 else "",
-        )
+def without_faults(tables: Mapping[Any, pd.DataFrame], name: str) -> dict[Any, pd.DataFrame]:
+    """The tables with a gap for each value that is no measurement: zero, frozen or immense by fault; warnings tell."""
+    clean = dict(tables)
+    for faults, said in FAULTS:
+        found = {called: wrong for called, table in clean.items() if (wrong := faults(table)).to_numpy().any()}
+        for called, wrong in found.items():
+            clean[called] = clean[called].mask(wrong)
+        if found:
+            called, wrong = next(iter(found.items()))
+            at = wrong.index[wrong.any(axis=1)]
+            LOGGER.warning(
+                "%s: %s%s from %s to %s%s: these values are gaps",
+                name,
+                said,
+                _of(called),
+                f"{at[0]:%Y-%m-%dT%H:%MZ}",
+                f"{at[-1]:%Y-%m-%dT%H:%MZ}",
+                f", and of {len(found) - 1} more workloads" if len(found) > 1 else "",
+            )
+    for called, table in clean.items():
+        for doubt in doubtful_usage(table):
+            LOGGER.warning(
+                "%s: expected cores and bytes that were used%s, got other values: %s", name, _of(called), doubt
+            )
     return clean
+
+
+def _of(called: Any) -> str:
+    who = "/".join(called) if isinstance(called, tuple) else str(called)
+    return f" of {who}" if who else ""
+
+
+FAULTS = (
+    (
+        zero_by_fault,
+        "expected usage above zero, as at the same times of other days, got zero, as where scraping fails,",
+    ),
+    (unbelievable, "expected usage like that of other times, got values far above it, or one and the same for hours,"),
+)
 
 
 def _in_block(problem: str, settings: Measurements) -> str:

@@ -406,31 +406,43 @@ def test_a_usage_file_of_many_rows_without_a_time_is_refused() -> None:
 
 
 WEEKS = HOURS[: 24 * 14]
-BUSY = 2 + np.sin(WEEKS.hour.to_numpy() / 24 * 2 * np.pi)
+RANDOM = np.random.default_rng(2).gamma(200, 1 / 200, (2, len(WEEKS)))
+BUSY = (2 + np.sin(WEEKS.hour.to_numpy() / 24 * 2 * np.pi)) * RANDOM[0]
+BYTES = 2e9 * RANDOM[1]
 
 
-def zeros(there: Any) -> Any:
-    """CPU that is zero at these times."""
-    return np.where(there, 0, BUSY)
+def changed(value: Any, there: Any, usual: Any = BUSY) -> Any:
+    """CPU, or something else, that has another value at these times."""
+    return np.where(there, value, usual)
 
 
 @pytest.mark.parametrize(
     ("cpu", "mem", "gaps", "told"),
     [
-        pytest.param(BUSY, 2e9, 0, "", id="sound"),
-        pytest.param(zeros(WEEKS.day == 10), 2e9, 24, "got zero of web from 2026-03-10T00:00Z to 2026-03-10T23:00Z",
-                     id="a day of zeros"),
-        pytest.param(zeros(WEEKS.day == 10), np.where(WEEKS.day == 10, 0, 2e9), 24, "and of 1 more workloads",
+        pytest.param(BUSY, BYTES, 0, "", id="sound"),
+        pytest.param(changed(0, WEEKS.day == 10), BYTES, 24,
+                     "of web from 2026-03-10T00:00Z to 2026-03-10T23:00Z", id="a day of zeros"),
+        pytest.param(changed(0, WEEKS.day == 10), changed(0, WEEKS.day == 10, BYTES), 24, "and of 1 more workloads",
                      id="a day of zeros of everything"),
-        pytest.param(zeros((WEEKS.day == 10) & (WEEKS.hour < 2)), 2e9, 2, "got zero", id="two hours of zeros"),
-        pytest.param(zeros(WEEKS.hour < 6), 2e9, 0, "", id="at rest every night"),
-        pytest.param(zeros(WEEKS.day_of_week == 6), 2e9, 0, "", id="at rest on Sundays"),
-        pytest.param(np.where(np.arange(len(WEEKS)) % 2, np.nan, BUSY), 2e9, 168, "got none of cpu of web in 167",
+        pytest.param(changed(0, (WEEKS.day == 10) & (WEEKS.hour < 2)), BYTES, 2, "got zero", id="two hours of zeros"),
+        pytest.param(changed(0, WEEKS.hour < 6), BYTES, 0, "", id="at rest every night"),
+        pytest.param(changed(0, WEEKS.day_of_week == 6), BYTES, 0, "", id="at rest on Sundays"),
+        pytest.param(changed(BUSY[9], WEEKS.day == 10), BYTES, 23, "one and the same for hours", id="a frozen day"),
+        pytest.param(changed(BUSY[9], WEEKS.day > 5), BYTES, 0, "", id="frozen for most of the time: rounded"),
+        pytest.param(changed(1e6, np.arange(len(WEEKS)) == 99), BYTES, 1, "far above it", id="a spike"),
+        pytest.param(changed(999999, WEEKS.day == 10), BYTES, 24, "far above it", id="a number for nothing"),
+        pytest.param(changed(150.0, np.arange(len(WEEKS)) % 100 == 0), BYTES, 0, "", id="bursts"),
+        pytest.param(changed(4.0, WEEKS.hour > 7, 2.0), BYTES, 0, "no other values than 2 and 4", id="limits"),
+        pytest.param(BUSY, changed(2**31, BUSY > 0), 0, "no other values than 2.14748e+09", id="the limit of memory"),
+        pytest.param(np.round(BUSY / 10, 1), BYTES, 0, "", id="a small workload, rounded"),
+        pytest.param(1000 * BUSY, BYTES, 0, "are these millicores, percent", id="millicores"),
+        pytest.param(60 * BUSY, 30 * BYTES, 0, "", id="many cores with their memory"),
+        pytest.param(changed(np.nan, np.arange(len(WEEKS)) % 2 == 1), BYTES, 168, "got none of cpu of web in 167",
                      id="half is NaN"),
-        pytest.param(np.where(np.arange(len(WEEKS)) % 10, BUSY, np.nan), 2e9, 34, "", id="a tenth is NaN"),
+        pytest.param(changed(np.nan, np.arange(len(WEEKS)) % 10 == 0), BYTES, 34, "", id="a tenth is NaN"),
     ],
 )  # fmt: skip
-def test_zeros_of_a_broken_scrape_and_missing_values_are_told(
+def test_values_that_are_no_measurements_are_told(
     cpu: Any, mem: Any, gaps: int, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [pd.DataFrame({"at": WEEKS, "who": who, "cpu": cpu, "mem": mem}) for who in ("web", "worker")]

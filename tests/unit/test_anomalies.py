@@ -77,7 +77,7 @@ def local_orders(zone: str, first: str, last: str, scale: float = 1.0) -> pd.Dat
     """Times of orders of a shop that keeps its hours on the clock of a zone."""
     minutes = pd.date_range(first, last, freq="min", tz=zone, inclusive="left")
     rate = np.interp(minutes.hour + minutes.minute / 60, np.arange(24), SHAPE / SHAPE.max())
-    return minutes[np.random.default_rng(5).random(len(minutes)) < 0.4 * scale * rate]
+    return pd.DatetimeIndex(minutes[np.random.default_rng(5).random(len(minutes)) < 0.4 * scale * rate])
 
 
 def hourly(times: pd.DatetimeIndex) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -99,6 +100,49 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("a period in words", "controller.period", "often", "duration such as .*, got 'often'"),
     ("a buffer in words", "workloads.0.ceiling_policy", {"increase": {"buffer": "some"}}, "buffer: .*got 'some'"),
 ]
+
+
+REMEDIES: list[tuple[str, str, Any, str]] = [
+    ("a floor of zero", "workloads.0.floor", 0, "write 1, or leave the workload out"),
+    ("a misspelt key", "workloads.0.flor", 2, "is 'floor' meant"),
+    ("a key of Kubernetes", "workloads.0.minReplicas", 2, "is 'floor' meant"),
+    ("a capital", "workloads.0.Floor", 2, r"workloads\.0\.Floor: unknown key.*is 'floor' meant"),
+    ("another spelling beside what is missing", "workloads.0.replica", {"cpuRequest": "1", "memory_request": "1Gi"},
+     r"replica\.cpuRequest: unknown key.*is 'cpu_request' meant"),
+    ("one for many", "workload", [WEB], "is 'workloads' meant"),
+    ("a share in percent", "workloads.0.target_utilization", 80, "a share, write 0.8"),
+    ("a share with its sign", "workloads.0.target_utilization", "80%", "a share, write 0.8"),
+    ("Norway", "calendar.holidays", [False], "put the text in quotes"),
+    ("one country", "calendar.holidays", "de", r"write a list, \[DE\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "words"), [row[1:] for row in REMEDIES], ids=[row[0] for row in REMEDIES])
+def test_an_error_says_what_to_write(path: str, value: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read(settings(path, value))
+
+
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    text = yaml.safe_dump(MINIMAL) + "timezone: UTC\ntimezone: Europe/Berlin\n"
+    with pytest.raises(ConfigError, match="the key 'timezone' twice in the block that begins in line 1"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        pytest.param("", None, "", id="nothing unusual"),
+        pytest.param("timezone", "EST", "is America/New_York meant", id="a zone without summer time"),
+        pytest.param("sales.timezone", "Etc/GMT-1", "sales.timezone: .*which is UTC.1 all year", id="a turned sign"),
+        pytest.param("workloads.0.replica.cpu_request", "500", "got 500; thousandths of a core", id="cores without m"),
+        pytest.param("workloads.0.replica.memory_request", "512m", "got 0.512; write them with", id="half a byte"),
+        pytest.param("workloads.0.replica.memory_request", 512, "such as 512Mi", id="bytes without a unit"),
+    ],
+)
+def test_what_is_seldom_meant_is_told(path: str, value: Any, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    read(settings(path, value))
+    assert re.search(words, caplog.text) if words else not caplog.records
 
 
 @pytest.mark.parametrize(("path", "value", "words"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])

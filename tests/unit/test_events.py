@@ -151,3 +151,41 @@ def test_an_unreadable_file_of_events_is_a_data_error(name: str, content: bytes 
         Path(name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name} cannot be read"):
         read_events(name)
+
+
+@pytest.mark.parametrize(
+    ("header", "rest", "words"),
+    [
+        pytest.param("kind,uplfit", "promotion,1.3", "rename it to uplift", id="misspelt"),
+        pytest.param("kind,uplift %", "promotion,30", "rename it to uplift", id="more than the name"),
+        pytest.param("kind,factor", "promotion,1.3", "got 'factor'", id="another word"),
+        pytest.param("type,uplift", "outage,", "rename it to kind", id="a kind"),
+        pytest.param("kind,uplift", "promotion,1,3", "line 2: expected 5 values", id="a decimal comma without quotes"),
+        pytest.param("kind,uplift", "outtage,", "is outage meant", id="a misspelt kind"),
+    ],
+)
+def test_a_column_or_kind_that_is_misspelt_is_refused(header: str, rest: str, words: str) -> None:
+    text = f"name,start,end,{header}\nBF,2026-11-27,2026-11-27,{rest}\n"
+    Path("events.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=words):
+        read_events("events.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "uplift", "read", "told"),
+    [
+        pytest.param("Promotion", "1.3", "promotion", "", id="a capital"),
+        pytest.param(" OUTAGE ", "", "outage", "", id="blanks"),
+        pytest.param("sale", "1.3", "sale", "", id="a kind of its own"),
+        pytest.param("holiday", ".3", "holiday", "", id="a holiday lowers sales"),
+        pytest.param("promotion", ".3", "promotion", "30 % of the usual; for 30 % more write 1.3", id="a share"),
+    ],
+)
+def test_kinds_are_read_in_any_case_and_small_promotions_told(
+    kind: str, uplift: str, read: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = f"name,start,end,kind,uplift,note\nBF,2026-11-27,2026-11-27,{kind},{uplift},x\n"
+    Path("events.csv").write_text(text, encoding="utf-8")
+    (event,) = read_events("events.csv")
+    assert event.kind == read
+    assert (told in caplog.text) if told else not caplog.records
