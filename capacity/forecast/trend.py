@@ -40,7 +40,6 @@ LEAST_HELD_OUT = 3
 FURTHEST = 0.6  # log units by which levels move at most by what they did before: what moved further did so once
 WANDER = 0.4  # log units a quarter ahead that levels of a business wander by, as a random walk
 WANDER_GROWTH = 0.1  # log units by which growth that nobody knows changes the level in each quarter: it adds up
-AFTER = timedelta(days=14)  # from where they count: nearer, the rolling origins tell all of it
 PRIOR_WINDOWS = 2.0  # windows' worth of these two in what a history's own windows tell, of those that do not overlap
 
 
@@ -232,12 +231,12 @@ def distance_spread(
 
     >>> spread, notes = distance_spread(None, None, Setting(timedelta(days=7), 52))
     >>> spread[[3, 12, 51]].round(2), notes
-    (array([0.16, 0.38, 0.87]), ('no origin could be held out so far ahead',))
+    (array([0.  , 0.34, 0.85]), ('no origin could be held out so far ahead',))
     """
     steps = np.arange(1, setting.horizon + 1)
     if setting.horizon * setting.step < LONG:
         return np.zeros(setting.horizon), ()
-    quarters = np.clip((steps - AFTER / setting.step) / (QUARTER / setting.step), 0.0, 4.0)
+    quarters = np.clip((steps - LONG / setting.step) / (QUARTER / setting.step), 0.0, 4.0)
     general = np.hypot(WANDER * np.sqrt(quarters), WANDER_GROWTH * quarters)
     if bands is None or actuals is None or len(bands) < LEAST_HELD_OUT:
         return general, ("no origin could be held out so far ahead",)
