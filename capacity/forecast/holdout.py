@@ -79,12 +79,14 @@ def find_trend(row: Array, setting: Setting) -> Trend:
     level = level_trend if _level_helps(days, coarse, level_trend(days, coarse.step, 1)) else no_trend
     kinds = _kinds(level, coarse)
     tried = _tried(len(days), coarse)
-    trial = hold_out(days, tried, kinds, _season_ends(len(days), tried)) if tried else None
+    ends = _season_ends(len(days), tried) if tried else []
+    trial = hold_out(days, tried, kinds, ends) if tried else None
     best = trial.best() if trial else 0
     answer = _with_untried_year(kinds, best, row, setting) if _year_is_untried(len(days), tried, coarse) else None
     answer = answer or trend_of(kinds[best], row, setting)
     if trial is not None and tried == coarse:
-        spread, note = distance_spread(trial.bands[:, best], trial.actuals, coarse)
+        apart = 1.0 + (ends[0] - ends[-1]) / coarse.horizon
+        spread, note = distance_spread(trial.bands[:, best], trial.actuals, coarse, apart)
     else:  # nothing was held out so far ahead: as much as levels moved over as long a time before
         spread, note = distance_spread(None, None, coarse)
         spread = np.maximum(spread, usual_moves(days, coarse)) if spread.any() else spread

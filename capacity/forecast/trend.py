@@ -34,11 +34,13 @@ LEAST_WEEKS = 26  # of data: from less, a trend of the business cannot be told f
 BAND = (0.05, 0.5, 0.95)  # the quantiles that a trial forecasts: the interval's edges and its middle
 LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one season, may know too little
 QUARTER = timedelta(days=91)
-SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units that are tried
+SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # log units that are tried
+RISE = 1 / 3  # power of the distance with which they grow: half of a year's is there after six weeks
 LEAST_HELD_OUT = 3
-FURTHEST = 0.6  # log units, the largest spread that is tried: what moved further did so once
-UNKNOWN = 0.3  # log units a quarter ahead, where no origin could be held out: a retailer swings by 0.9 in a year
-UNKNOWN_GROWTH = 0.15  # log units by which growth may change the level in each quarter there: it adds up with distance
+FURTHEST = 0.6  # log units by which levels move at most by what they did before: what moved further did so once
+WANDER = 0.4  # log units a quarter ahead that levels of a business wander by, as a random walk
+WANDER_GROWTH = 0.1  # log units by which growth that nobody knows changes the level in each quarter: it adds up
+PRIOR_WINDOWS = 2.0  # windows' worth of these two in what a history's own windows tell, of those that do not overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,26 +220,31 @@ def _design(weeks: Array, weeks_per_row: float) -> tuple[Array, Array]:
     return columns, np.concatenate([[1e-9, 1e-9], bending, waves]) / weeks_per_row
 
 
-def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting) -> tuple[Array, tuple[str, ...]]:
+def distance_spread(
+    bands: Array | None, actuals: Array | None, setting: Setting, windows: float = 0.0
+) -> tuple[Array, tuple[str, ...]]:
     """The log-normal deviation (H,) that distance adds, and its note; nothing for horizons below four weeks.
 
-    `bands` (origins, H, 3) at `BAND` and `actuals` (origins, H) come from held-out origins: the deviation with the
-    least quantile loss there is taken. Without them it grows from four weeks on by 0.3 a quarter, like a random walk,
-    joined with 0.15 in each quarter for a growth that nobody knows.
+    `bands` (origins, H, 3) at `BAND` and `actuals` (origins, H) come from held-out origins, over `windows` horizons
+    that do not overlap: the deviation with the least quantile loss there, mixed with that of businesses in general,
+    which alone is taken without them.
+
+    >>> spread, notes = distance_spread(None, None, Setting(timedelta(days=7), 52))
+    >>> spread[[3, 12, 51]].round(2), notes
+    (array([0.  , 0.34, 0.85]), ('no origin could be held out so far ahead',))
     """
     steps = np.arange(1, setting.horizon + 1)
     if setting.horizon * setting.step < LONG:
         return np.zeros(setting.horizon), ()
+    quarters = np.clip((steps - LONG / setting.step) / (QUARTER / setting.step), 0.0, 4.0)
+    general = np.hypot(WANDER * np.sqrt(quarters), WANDER_GROWTH * quarters)
     if bands is None or actuals is None or len(bands) < LEAST_HELD_OUT:
-        beyond = np.maximum(steps - LONG / setting.step, 0.0) / (QUARTER / setting.step)
-        quarters = np.minimum(beyond, 4.0)
-        wander, growth = UNKNOWN * np.sqrt(quarters), UNKNOWN_GROWTH * quarters
-        return np.hypot(wander, growth), ("no origin could be held out so far ahead",)
-    shape = np.sqrt(steps / setting.horizon)
+        return general, ("no origin could be held out so far ahead",)
+    shape = (steps / setting.horizon) ** RISE
     losses = [_edge_loss(bands, actuals, spread * shape) for spread in SPREADS]
-    best = SPREADS[int(np.argmin(losses))]
-    note = f"interval widened by {best:.0%} at the end of the horizon, as held-out origins ask for"
-    return best * shape, (note,) if best else ()
+    own = SPREADS[int(np.argmin(losses))] * shape
+    spread = np.sqrt((windows * own**2 + PRIOR_WINDOWS * general**2) / (windows + PRIOR_WINDOWS))
+    return spread, (f"interval widened by {spread[-1]:.0%} at the end of the horizon, as held-out origins ask for",)
 
 
 def usual_moves(row: Array, setting: Setting) -> Array:

@@ -167,6 +167,8 @@ def find_falls(row: Array, step: timedelta) -> Falls:
     once = len(row) * step < REPEATS * WEEK
     told = [span for span in found if span not in lasting and _is_told(span, known, once=once)]
     outages = sorted((span.first, span.last) for span in told)
+    if not lasting and large and large[-1] is spans[-1] and large[-1] not in found and _lasts(spans[-1], known):
+        lasting = spans[-1:]
     return Falls(tuple(outages), min((span.first for span in lasting), default=None))
 
 
@@ -269,6 +271,13 @@ def _is_outage(span: Span, spans: Sequence[Span], found: Sequence[Span], known: 
         return False
     lowest = _lowest_share(span, [span, *alike, *found], known)
     return lowest >= LOWEST_LEFT and known.share_of(span) <= min(LOW_ON_AVERAGE, FAR_BELOW * lowest)
+
+
+def _lasts(span: Span, known: _Known) -> bool:
+    """Whether the last low span goes on, as none as long before: a closure that sales fell towards for some days."""
+    if known.age(span) <= ONGOING or (span.last - span.first) * known.step >= LONGEST or _has_ended(span, known):
+        return False
+    return known.share_of(span) <= LOW_ON_AVERAGE and _lowest_share(span, [span], known) >= LOWEST_LEFT
 
 
 def _same_slots(span: Span, other: Span, week: int) -> bool:

@@ -174,7 +174,7 @@ def test_without_held_out_origins_the_distance_adds_from_four_weeks_on():
     assert "no origin could be held out" in note
     np.testing.assert_array_equal(spread[:28], 0.0)
     assert (np.diff(spread[28:]) >= 0).all()
-    assert spread[-1] == pytest.approx(np.hypot(0.6, 0.6))
+    assert spread[-1] == pytest.approx(np.hypot(0.8, 0.4))
     np.testing.assert_array_equal(distance_spread(None, None, Setting(DAY, 14))[0], np.zeros(14))
 
 
@@ -210,3 +210,14 @@ def test_odd_histories_give_finite_forecasts(values):
     quantiles = forecast_sales(daily(values), horizon="100D").quantiles.to_numpy()
     assert np.isfinite(quantiles).all()
     assert quantiles.max() < 1e5
+
+
+def test_held_out_origins_outweigh_businesses_in_general_the_more_of_them_do_not_overlap():
+    band = np.tile([9.0, 10.0, 11.0], (4, 91, 1))
+    setting, calm = Setting(DAY, 91), np.full((4, 91), 10.0)
+    few, many = (distance_spread(band, calm, setting, windows)[0] for windows in (1.0, 20.0))
+    general, _ = distance_spread(None, None, setting)
+    assert (many[40:] < few[40:]).all()
+    assert (few[40:] < general[40:]).all()
+    jumps = np.repeat([[2.0], [30.0], [4.0], [25.0]], 91, axis=1)
+    assert (distance_spread(band, jumps, setting, 20.0)[0][40:] > general[40:]).all()

@@ -333,3 +333,20 @@ def test_times_of_notes_are_those_of_the_business():
     notes = forecast_sales(local, horizon="1D", timezone="America/New_York").notes
     (note,) = [note for note in notes if "looks like an outage" in note]
     assert abs(pd.Timestamp(note[:16]) - pd.Timestamp("2026-02-24")) <= 2 * HOUR  # midnight in New York
+
+
+def test_a_closure_that_sales_fell_towards_for_days_has_a_beginning():
+    values = shop(42, 100.0)
+    values[-12 * 24 : -8 * 24] *= np.repeat([0.6, 0.4, 0.3, 0.3], 24)
+    values[-8 * 24 :] = 0.0
+    falls = find_falls(values, HOUR)
+    assert falls.outages == ()
+    assert falls.since is not None
+    assert len(values) - 12 * 24 <= falls.since <= len(values) - 8 * 24 + 11
+
+
+def test_a_shop_closed_for_days_in_every_month_has_none_that_lasts():
+    values = shop(84, 100.0)
+    for day in (20, 48, 76):
+        values[day * 24 : day * 24 + 8 * 24] = 0.0
+    assert find_falls(values, HOUR).since is None
