@@ -29,7 +29,7 @@ from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
-from capacity.forecast.maxima import carried_over, highest_quantiles, maximum_quantiles, share_left
+from capacity.forecast.maxima import carried_over, closed_windows, highest_quantiles, maximum_quantiles, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts, with_possible_week
 from capacity.forecast.settings import NEAREST, BatchForecast, Residuals, Setting
 from capacity.forecast.uplift import (
@@ -188,11 +188,14 @@ def _calibrated(
     (served, errors, origins), levels = found, setting.quantile_levels
     start = mixed_offsets(errors.shape.reshape(len(values), -1), errors.shape.shape[1], levels)
     tracked = track(errors.shape, start, levels)
-    quantiles = add_quantiles(served.point, errors, tracked.offsets)
+    quantiles, maxima = add_quantiles(served.point, errors, tracked.offsets), None
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
     quantiles = over_few_days(quantiles, values, seasons[-1] if seasons else 1, setting)
-    maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
+    if setting.window:
+        maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels)
+    if maxima is not None and seasons:
+        maxima = closed_windows(maxima, quantiles, values, setting, seasons[-1])
     batch = BatchForecast(
         point=served.point,
         quantiles=quantiles,

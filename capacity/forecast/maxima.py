@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.calibration import MIDDLE, Errors, beside_normal, mixed_offsets, track
+from capacity.forecast.calibration import MIDDLE, Errors, beside_normal, closed_slots, mixed_offsets, track
+from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array
-from capacity.stats import nan_mean, normal_quantiles, running_maxima, sliding_maxima, student_quantiles
+from capacity.stats import nan_mean, running_maxima, sliding_maxima, student_quantiles
 
 PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
@@ -29,8 +30,6 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     floor = highest_quantiles(quantiles, window)
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
-    idle = floor <= NEXT_TO_NOTHING * direct
-    direct = np.where(idle, np.minimum(direct, summed_chances(floor, levels, window)), direct)
     share = share_left(point.shape[1], window)
     return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
@@ -54,21 +53,27 @@ def highest_quantiles(quantiles: Array, window: int) -> Array:
     return sliding_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
 
 
-def summed_chances(highest: Array, levels: tuple[float, ...], window: int) -> Array:
-    """What windows (N, H, Q) exceed at most by the chances of their steps, whose highest quantiles are given.
+def closed_windows(maxima: Array, quantiles: Array, values: Array, setting: Setting, season_length: int) -> Array:
+    """Maxima (N, H, Q), lowered where past windows at this slot of the season sold nothing, as `closed_slots` are.
 
-    The chance that any of n steps exceeds a value is at most n times that of one (Boole): a maximum of level p is at
-    most the steps' quantile of level 1 - (1 - p) / n. Infinite where no level is so high.
+    `values` (N, T) end where the steps' `quantiles` (N, H, Q) begin. What open windows were off by tells nothing of
+    closed ones; of n closed Saturdays, their hours together tell as much as each hour does.
 
-    >>> summed_chances(np.array([[[0.0, 1.0, 3.0]]]), (0.5, 0.9, 0.975), 5).round(2)
-    array([[[ 1., inf, inf]]])
+    >>> from datetime import timedelta
+    >>> week = np.tile([4.0, 4, 4, 4, 4, 0, 0], (1, 30))
+    >>> usual, never = np.full((1, 7, 1), 5.0), np.zeros((1, 7, 1))
+    >>> closed_windows(usual, never, week, Setting(timedelta(days=1), 7, (0.95,), window=2), 7)[0, :, 0]
+    array([5., 5., 5., 5., 5., 0., 5.])
     """
-    needed = 1.0 - (1.0 - np.array(levels)) / window
-    place = np.interp(normal_quantiles(tuple(needed)), normal_quantiles(levels), np.arange(len(levels)))
-    lower = np.floor(place + 1e-9).astype(int)
-    upper, part = np.minimum(lower + 1, len(levels) - 1), np.maximum(place - lower, 0.0)
-    bound = highest[:, :, lower] * (1.0 - part) + highest[:, :, upper] * part
-    return np.where(needed > levels[-1] + 1e-9, np.inf, bound)
+    highest = highest_quantiles(quantiles, setting.window)
+    rows = np.flatnonzero((highest < NEXT_TO_NOTHING * maxima).any(axis=(1, 2)))
+    if not len(rows):
+        return maxima
+    ahead = np.full((len(rows), setting.window - 1), np.nan)  # the last windows are not over yet
+    past = sliding_maxima(np.concatenate([values[rows], ahead], axis=1), setting.window)[:, : values.shape[1]]
+    lowered = maxima.copy()
+    lowered[rows] = closed_slots(maxima[rows], past, season_length, setting.quantile_levels)
+    return np.maximum(lowered, highest)
 
 
 def over_highest(maxima: Array, quantiles: Array, window: int) -> Array:

@@ -76,6 +76,18 @@ def test_the_sunday_after_a_closed_saturday_is_as_uncertain_as_a_sunday_of_the_w
     np.testing.assert_allclose(tomorrow, in_a_week)
 
 
+def test_the_hours_of_a_closed_saturday_are_closed_together() -> None:
+    hours = pd.date_range("2026-01-05", periods=7 * 24 * 24, freq="h", tz="UTC")  # 24 weeks
+    noise = np.random.default_rng(2).normal(1.0, 0.2, len(hours)).clip(0.2)
+    sales = pd.Series(np.where(hours.day_of_week == 5, 0.0, 40.0 * noise), hours)
+    forecast = forecast_sales(sales, horizon="7D", quantile_levels=LEVELS, window="6h")
+    assert forecast.maxima is not None
+    saturday = forecast.maxima[forecast.maxima.index.day_of_week == 5]
+    assert saturday[0.95].iloc[:19].max() == 0.0  # until 18:00, whose six hours end with the day
+    assert saturday[0.95].iloc[19:].min() > 40.0  # Sunday is open
+    assert saturday[0.99].iloc[:19].min() > 0.0  # 24 weeks do not tell
+
+
 def test_closed_weeks_do_not_blow_up_the_interval_of_open_days() -> None:
     sales = open_days(pd.date_range("2025-12-01", periods=52, freq="D", tz="UTC"))
     sales["2025-12-20":"2026-01-03"] = 0.0
