@@ -138,6 +138,8 @@ def nan_mean(values: Array, axis: int | tuple[int, ...]) -> Array:
     >>> nan_mean(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
     array([ 2., nan])
     """
+    if values.size and not np.isnan(values).any():
+        return np.asarray(values.mean(axis=axis))
     count = (~np.isnan(values)).sum(axis=axis)
     return np.where(count > 0, np.nansum(values, axis=axis) / np.maximum(count, 1), np.nan)
 

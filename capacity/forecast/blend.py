@@ -86,13 +86,13 @@ def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) 
     seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
     seen[:, :, judged:] &= judged is None
     recency = 0.5 ** (np.arange(actuals.shape[1]) / memory)  # the first rolling origin is the latest
-    absolute, relative = _misses(past, known, seen)  # (M, N, K) each
-    errors = (absolute * recency).sum(axis=2)
-    absolute, relative = _equal_windows(absolute) * recency, relative * recency
+    sizes, relative = _misses(past, known, seen)  # (M, N, K) each
+    errors = (sizes * recency).sum(axis=2)
+    absolute, relative = _equal_windows(sizes) * recency, relative * recency
     weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
     others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
     if judged is None:
-        weights, others = _together(weights, others, _products(past - known, seen, recency))
+        weights, others = _together(weights, others, _products(past, known, seen, np.sqrt(recency) / _usual(sizes)))
     blended = np.einsum("mnk,mnkh->nkh", others, past)
     count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
     point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
@@ -100,17 +100,25 @@ def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) 
     return Blend(weights, point, blended, fitted, errors / count)
 
 
-def _products(errors: Array, seen: Mask, recency: Array) -> Array:
+def _products(past: Array, actuals: Array, seen: Mask, scale: Array) -> Array:
     """Products of the members' errors (M, N, K, scored), summed over each window: (N, K, M, M).
 
-    Each window counts by the middle member's error there and by its age.
+    Each window counts by its `scale` (N, K).
     """
-    errors = np.where(seen, errors, 0.0)
-    size = np.abs(errors).sum(axis=3)
-    middle = np.median(size, axis=0)  # (N, K)
-    usual = middle + _least(size, middle)[:, None] + 1e-300
-    scaled = np.moveaxis(errors * (np.sqrt(recency) / usual)[:, :, None], 0, 2)  # (N, K, M, scored)
-    return np.asarray(scaled @ scaled.transpose(0, 1, 3, 2))
+    all_seen = bool(seen.all())
+    errors = np.empty((*actuals.shape[:2], len(past), actuals.shape[2]))
+    for place, member in enumerate(past):  # one at a time: what is computed of it stays in the processor's cache
+        error = member - actuals
+        if not all_seen:
+            error[~seen] = 0.0
+        np.multiply(error, scale[:, :, None], out=errors[:, :, place])
+    return np.asarray(errors @ errors.transpose(0, 1, 3, 2))
+
+
+def _usual(sizes: Array) -> Array:
+    """The middle member's error in each window, of all members' (M, N, K): (N, K)."""
+    middle = np.median(sizes, axis=0)
+    return np.asarray(middle + _least(sizes, middle)[:, None] + 1e-300)
 
 
 def _together(weights: Array, others: Array, products: Array) -> tuple[Array, Array]:
@@ -163,8 +171,7 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 
 def _equal_windows(misses: Array) -> Array:
     """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
-    middle = np.median(misses, axis=0)  # (N, K)
-    return np.asarray(misses / (middle + _least(misses, middle)[:, None] + 1e-300))
+    return np.asarray(misses / _usual(misses))
 
 
 def _least(misses: Array, middle: Array) -> Array:

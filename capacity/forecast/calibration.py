@@ -81,11 +81,12 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     asked = (MIDDLE, *levels)  # the stretch is around the middle: around 0 it would move a bias as well
     gaussian = 1.25 * normal_quantiles(asked)  # mean |x| = 1, as the scales have it
     scored = ~np.isnan(shape).all(axis=1)
-    pooled = np.nanquantile(shape, asked) if scored.any() else gaussian
+    quantiles = np.nanquantile if np.isnan(shape).any() else np.quantile  # the first goes row by row
+    pooled = quantiles(shape, asked) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
     if scored.any():
         known = shape[scored]
-        quantiles = np.nanquantile if np.isnan(known).any() else np.quantile  # the first goes row by row
+        quantiles = np.nanquantile if np.isnan(known).any() else np.quantile
         own[scored] = quantiles(known, asked, axis=1).T
     mixed = POOLED * pooled + (1 - POOLED) * own
     return np.asarray(mixed[:, :1] + (mixed[:, 1:] - mixed[:, :1]) * inflation(origins) * heavier(levels))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
-from capacity.stats import lower_quantiles, nan_median
+from capacity.stats import lower_quantiles, nan_mean, nan_median
 
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
@@ -46,9 +46,12 @@ class Scale:
 
     def invert(self, standard: Array) -> Array:
         """Standard units (N, K, H) to values >= 0."""
-        level = standard * self.spread[:, :, None] + self.center[:, :, None]
+        level = standard * self.spread[:, :, None]
+        level += self.center[:, :, None]
         if self.floor is not None:
-            level = self.mean[:, :, None] * (np.exp(level) - self.floor[:, :, None])
+            np.exp(level, out=level)
+            level -= self.floor[:, :, None]
+            level *= self.mean[:, :, None]
         return np.where(level > 1e-12 * self.mean[:, :, None], level, 0.0)
 
 
@@ -66,7 +69,7 @@ def without_spikes(values: Array) -> Array:
     array([[ 1.,  2.,  1., nan]])
     """
     highest = np.nanmax(values, axis=1)
-    wild = np.flatnonzero(highest > 3.0 * np.nanmean(values, axis=1))  # no other row can hold such a value
+    wild = np.flatnonzero(highest > 3.0 * nan_mean(values, 1))  # no other row can hold such a value
     if not len(wild):
         return values
     usual = lower_quantiles(values[wild], 0.99)[:, None]

@@ -194,7 +194,7 @@ def seasonal_mean(values: Array, season_length: int, cycles: int, origins: Origi
     array([[3., 4.],
            [2., 3.]])
     """
-    return nan_mean(_last_cycles(values, season_length, cycles, origins), 0)
+    return _repeated(nan_mean(_last_cycles(values, season_length, cycles, origins), 0), origins.horizon)
 
 
 def seasonal_median(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
@@ -206,18 +206,28 @@ def seasonal_median(values: Array, season_length: int, cycles: int, origins: Ori
     >>> seasonal_median(np.array([[9.0, 8.0, 9.0, 8.0, 0.0, 0.0]]), 2, 5, origins)[0]
     array([[9., 8.]])
     """
-    return nan_median(_last_cycles(values, season_length, cycles, origins), 0)
+    return _repeated(nan_median(_last_cycles(values, season_length, cycles, origins), 0), origins.horizon)
 
 
 def _last_cycles(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
-    """The last seasons before each origin, latest first: (cycles, N, K + 1, H); NaN where an origin has no more."""
+    """The last seasons before each origin, latest first, as much of them as the horizon asks for.
+
+    (cycles, N, K + 1, at most a season); NaN where an origin has no more.
+    """
     room = np.maximum(origins.ends // season_length, 1)  # (K + 1,)
-    ahead = np.arange(origins.horizon) % season_length
+    ahead = np.arange(min(origins.horizon, season_length))
     parts = []
     for cycle in range(min(cycles, int(room.max()))):
         place = origins.ends[:, None] + ahead - season_length * (1 + cycle)
-        parts.append(np.where((room > cycle)[:, None], values[:, np.maximum(place, 0)], np.nan))
+        known = values[:, np.maximum(place, 0)]
+        parts.append(known if (room > cycle).all() else np.where((room > cycle)[:, None], known, np.nan))
     return np.stack(parts)
+
+
+def _repeated(season: Array, horizon: int) -> Array:
+    """A season (N, K + 1, S), again and again over the horizon: (N, K + 1, H)."""
+    length = season.shape[2]
+    return season if length == horizon else season[:, :, np.arange(horizon) % length]
 
 
 def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
@@ -306,10 +316,9 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     start = max(design.depth, last - MAX_ROWS)
     rows = np.arange(start, last)
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
-    columns = _design_columns(values, rows, design.lags, _harmonics(start, last, design.season_length))  # (N, p, rows)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
-    root = np.sqrt(weights[:, start:last] * recency)
-    columns *= root[:, None, :]  # on both sides of the product: it is symmetric, which halves its cost
+    root = np.sqrt(weights[:, start:last] * recency)  # on both sides of the product: it is symmetric, which halves
+    columns = _design_columns(values, root, design, last)  # its cost; (N, p, rows)
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
     gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
@@ -319,12 +328,15 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _design_columns(values: Array, rows: Places, lags: Places, fixed: Array) -> Array:
-    count = len(rows)
+def _design_columns(values: Array, root: Array, design: Design, last: int) -> Array:
+    """The columns of the rows before `last`, each row times its `root` (N, rows): (N, p, rows)."""
+    count = root.shape[1]
+    first, lags = last - count, design.lags
+    fixed = _harmonics(first, last, design.season_length)
     columns = np.empty((len(values), len(lags) + fixed.shape[1], count))
     for place, lag in enumerate(lags):
-        columns[:, place] = values[:, rows[0] - lag : rows[0] - lag + count]
-    columns[:, len(lags) :] = fixed.T
+        np.multiply(values[:, first - lag : last - lag], root, out=columns[:, place])
+    np.multiply(fixed.T, root[:, None, :], out=columns[:, len(lags) :])
     return columns
 
 

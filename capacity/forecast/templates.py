@@ -205,7 +205,8 @@ def _ahead(values: Array, weights: Array, search: Search, horizon: int) -> Array
     for _ in range(-(-horizon // search.length)):
         tail = LEVEL * _tail(now)  # (N,)
         level = now - tail[:, None]
-        distance = ((days - level[:, None]) ** 2).mean(axis=2) / np.maximum(seen, LEAST_SEEN) ** 2
+        apart = days - level[:, None]
+        distance = np.square(apart, out=apart).mean(axis=2) / np.maximum(seen, LEAST_SEEN) ** 2
         nearest = min(NEAREST, distance.shape[1] - 1)
         usual = np.partition(distance, nearest, axis=1)[:, [nearest]] + TINY
         say = np.exp(-SHARPNESS * distance / usual) * seen**2 + TINY
@@ -289,7 +290,8 @@ def _start(seasons: tuple[int, ...], origins: Origins) -> int:
 
 
 def _from_origins(recent: Array, known: tuple[int, ...], weights: dict[int, Array]) -> Array:
-    parts = [recent[:, :count][:, ::-1] @ weights[count] for count in known]  # (N, H) each
+    latest_first = np.ascontiguousarray(recent[:, ::-1])
+    parts = [latest_first[:, recent.shape[1] - count :] @ weights[count] for count in known]  # (N, H) each
     return np.stack(parts, axis=1)
 
 

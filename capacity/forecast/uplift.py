@@ -220,8 +220,9 @@ def case_of(row: Array, normal: Array, occurrence: Occurrence, week: int) -> Cas
     slots = occurrence.slots[occurrence.slots < len(row)]
     weeks = np.concatenate([np.arange(-WEEKS_AROUND, 0), np.arange(1, WEEKS_AROUND + 1)]) * week
     neighbours = _at(normal, slots[:, None] + weeks) * _growth_since(normal, slots, week // 7, weeks)
-    count = (~np.isnan(neighbours)).sum(axis=1)
-    expected = np.nansum(neighbours, axis=1) / np.maximum(count, 1)
+    known = ~np.isnan(neighbours)
+    count = known.sum(axis=1)
+    expected = np.where(known, neighbours, 0.0).sum(axis=1) / np.maximum(count, 1)
     usable = (count >= 2) & ~np.isnan(row[slots])
     if not usable.any() or expected[usable].sum() <= 0:
         return None
@@ -248,7 +249,7 @@ def _growth_since(normal: Array, slots: Places, day: int, weeks: Places) -> Arra
 def _at(values: Array, slots: Places) -> Array:
     """Values at slots, NaN outside of what is known."""
     inside = (slots >= 0) & (slots < len(values))
-    return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
+    return np.where(inside, values[np.where(inside, slots, 0)], np.nan)
 
 
 def _effect(every: Sequence[Case], day: int, week: int) -> Effect:

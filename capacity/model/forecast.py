@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ DEFAULT_HORIZON = timedelta(days=14)
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
 MONTH = timedelta(days=365, hours=6) / 12  # the mean month: the `step` of forecasts for calendar months
 SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  # real ones, on a clock that may change
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # in the unit of an index
 
 
@@ -188,8 +189,9 @@ class Forecast:
     def __post_init__(self) -> None:
         _check_steps(self.origin, self.step, self.quantiles)
         _check_levels([float(level) for level in self.quantiles.columns.tolist()])
-        _check_values(self.quantiles)
-        _check_maxima(self)
+        values = self.quantiles.to_numpy(dtype=float)  # (steps, levels)
+        _check_values(values)
+        _check_maxima(self, values)
 
     def at(self, quantile_level: float) -> pd.Series:
         """The quantile at this level, one value per step; a level that was not forecast is refused."""
@@ -304,11 +306,11 @@ def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> 
     if step % MONTH == timedelta(0):
         _check_months(step // MONTH, [origin, *index.to_pydatetime()])
         return
-    first = index[0].to_pydatetime()
-    require(first == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, first)
-    nanoseconds = step // timedelta(microseconds=1) * 1000
-    apart = (index.asi8[1:] - index.asi8[:-1]) * NANOSECONDS[index.unit]
-    if (apart != nanoseconds).any():
+    starts, unit, begin = index.asi8, NANOSECONDS[index.unit], origin + step
+    if int(starts[0]) * unit != (begin - EPOCH) // MICROSECOND * 1000:  # a number costs less than a time
+        first = index[0].to_pydatetime()
+        require(first == begin, "the first step must start at origin + step, {}, got {}", begin, first)
+    if ((starts[1:] - starts[:-1]) * unit != step // MICROSECOND * 1000).any():
         gaps = {late - early for early, late in pairwise(index.to_pydatetime())}
         require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
 
@@ -325,8 +327,7 @@ def _check_levels(levels: list[float]) -> None:
     require(levels == sorted(set(levels)), "quantile levels must ascend without repeats, got {}", levels)
 
 
-def _check_values(quantiles: pd.DataFrame) -> None:
-    values = quantiles.to_numpy(dtype=float)  # (steps, levels)
+def _check_values(values: NDArray[np.float64]) -> None:
     ordered = bool((values[:, 1:] >= values[:, :-1]).all())
     if ordered and bool((values[:, 0] >= 0).all()) and bool((values[:, -1] < float("inf")).all()):
         return  # of ordered values the first and the last speak for those between
@@ -335,7 +336,7 @@ def _check_values(quantiles: pd.DataFrame) -> None:
     require(ordered, "quantiles must not cross")
 
 
-def _check_maxima(forecast: Forecast) -> None:
+def _check_maxima(forecast: Forecast, quantiles: NDArray[np.float64]) -> None:
     window, maxima = forecast.window, forecast.maxima
     require((window is None) == (maxima is None), "a forecast has window and maxima together or neither")
     if window is None or maxima is None:
@@ -346,9 +347,9 @@ def _check_maxima(forecast: Forecast) -> None:
         same and maxima.index.equals(forecast.quantiles.index),
         "maxima must have the steps and levels of the quantiles",
     )
-    _check_values(maxima)
-    above = bool((maxima.to_numpy(dtype=float) >= forecast.quantiles.to_numpy(dtype=float)).all())
-    require(above, "the maximum over a window must not be below its own first step")
+    values = maxima.to_numpy(dtype=float)
+    _check_values(values)
+    require(bool((values >= quantiles).all()), "the maximum over a window must not be below its own first step")
 
 
 @shows_itself

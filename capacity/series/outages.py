@@ -15,7 +15,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.model.arrays import Array, Mask
-from capacity.stats import nan_median, robust_deviation, running_totals
+from capacity.stats import median, nan_median, robust_deviation, running_totals
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
@@ -248,7 +248,7 @@ def _run(partly: Mask, edge: Mask, most: int) -> int:
 def _dispersion(row: Array, expected: Array, neutral: Mask) -> float:
     """Variance over mean of the steps around what was expected of them, robust: 1 for counts by chance (Poisson)."""
     here = ~neutral
-    return float(np.median((row[here] - expected[here]) ** 2 / expected[here]) / CHI_SQUARE_MEDIAN)
+    return median((row[here] - expected[here]) ** 2 / expected[here]) / CHI_SQUARE_MEDIAN
 
 
 def _noise(row: Array, expected: Array, neutral: Mask) -> float:
@@ -258,7 +258,7 @@ def _noise(row: Array, expected: Array, neutral: Mask) -> float:
 
 
 def _totals(values: Array) -> Array:
-    return np.asarray(running_totals(np.nan_to_num(values)[None, :])[0])
+    return np.asarray(running_totals(values[None, :])[0])
 
 
 def _is_outage(span: Span, spans: Sequence[Span], found: Sequence[Span], known: _Known) -> bool:

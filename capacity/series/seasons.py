@@ -16,10 +16,10 @@ import pandas as pd
 from capacity.model import require
 from capacity.model.arrays import Array
 from capacity.series.frames import as_sales
-from capacity.series.steps import evened, rolling_median
+from capacity.series.steps import PER_SECOND, evened, rolling_median
 from capacity.shown import with_card
 
-HOUR = timedelta(hours=1)
+HOUR, MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
 NEEDED = 3  # cycles below which a strength cannot be told from chance or from one level shift
@@ -114,10 +114,11 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
 
 def _on_full_grid(history: pd.Series, step: timedelta) -> pd.Series:
     """A history with a value, or a gap, at every step from its first to its last."""
-    first, last = history.index[0], history.index[-1]
-    if len(history) == (last - first) // step + 1:  # unique steps on one grid: none is missing
+    index = pd.DatetimeIndex(history.index)
+    starts, apart = index.asi8, step // MICROSECOND * PER_SECOND[index.unit]  # numbers cost less than times
+    if len(history) == int(starts[-1] - starts[0]) * 10**6 // apart + 1:  # unique steps on one grid: none is missing
         return history
-    return history.reindex(pd.date_range(first, last, freq=step))
+    return history.reindex(pd.date_range(index[0], index[-1], freq=step))
 
 
 def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
@@ -128,7 +129,7 @@ def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
     if step >= 4 * DAY:
         return None
     series, wide = (regular, step) if step >= HOUR else _hourly_or_coarser(regular)
-    recent = series if wide >= DAY else series.iloc[-round(LONGEST / wide) :]
+    recent = series.to_numpy(dtype=np.float64)[0 if wide >= DAY else -round(LONGEST / wide) :]
     lengths = [length for length in calendar_seasons(wide) if NEEDED * length <= len(recent)]
     if not lengths:
         return None
@@ -246,7 +247,7 @@ def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
 def _candidates(series: pd.Series, step: timedelta) -> list[int]:
     """Season lengths worth measuring: the calendar's, and the data's own where no harmonic of those."""
     calendar = [length for length in calendar_seasons(step) if NEEDED * length <= len(series)] if step < 4 * DAY else []
-    flat = _levelled(series, max([2, *calendar]))
+    flat = _levelled(series.to_numpy(dtype=np.float64), max([2, *calendar]))
     own = [
         length
         for length in _periodogram_peaks(flat)
@@ -256,9 +257,9 @@ def _candidates(series: pd.Series, step: timedelta) -> list[int]:
     return sorted({*calendar, *own[:1]})
 
 
-def _levelled(series: pd.Series, season_length: int) -> Array:
+def _levelled(values: Array, season_length: int) -> Array:
     """Square roots around their running median, winsorised: level, growth and single extremes taken out; gaps are 0."""
-    roots = np.sqrt(np.maximum(series.to_numpy(dtype=np.float64), 0.0))
+    roots = np.sqrt(np.maximum(values, 0.0))
     width = min(2 * season_length + 1, len(roots))
     off = roots - rolling_median(roots, width, center=True, least=1)
     known = np.abs(off[~np.isnan(off)])
@@ -291,7 +292,7 @@ def _measured(series: pd.Series, lengths: list[int]) -> dict[int, float]:
     """Strengths of the candidates that pass both tests."""
     if not lengths:
         return {}
-    flat = _levelled(series, lengths[-1])
+    flat = _levelled(series.to_numpy(dtype=np.float64), lengths[-1])
     seasonal, resid = _decomposed(flat, lengths)
     strengths = {}
     for place, length in enumerate(lengths):
