@@ -16,7 +16,7 @@ from capacity.model.settings import PrometheusSettings
 SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C where PyYAML was built with it: ten times as fast
 
 
-class _OnceLoader(SAFE):  # type: ignore[misc]  # which of two loaders is known when it runs
+class _OnceLoader(SAFE):  # type: ignore[misc, valid-type]  # which of two loaders is known when it runs
     """The safe loader, which refuses a mapping that has a key twice: PyYAML would take the last without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
