@@ -1,4 +1,4 @@
-"""An object with a floor as nouns: observation out, patches in. Everything in it was written by others."""
+"""An object with a floor as the API server returned it: makes observations from it, and patches for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SOURCES = {
 
 @dataclass(frozen=True)  # no slots: what is read once is kept
 class Autoscaler:
-    """One object as the cluster returned it, at the time it was looked at.
+    """One object as the cluster returned it, and the time at which it was read.
 
     `hpa`: the HPA that KEDA made of a ScaledObject; None where there is none. `limit`: the ceiling of a kind that has
     none of its own. `readiness`: what is known of its ready replicas; `measured_at`: when its metrics were measured;
@@ -63,7 +63,7 @@ class Autoscaler:
 
     @property
     def manager(self) -> str:
-        """The name by which we write."""
+        """Our field manager."""
         return MANAGER
 
     @property
@@ -74,7 +74,7 @@ class Autoscaler:
 
     @cached_property
     def notes(self) -> Notes:
-        """What we noted on it. Raises `ClusterError` where the baseline cannot be read."""
+        """Our annotations on it. Raises `ClusterError` if the baseline cannot be read."""
         return read_notes(self.annotations, self.name)
 
     @property
@@ -84,13 +84,13 @@ class Autoscaler:
 
     @property
     def floor(self) -> int:
-        """The floor that stands; what the server takes where the field is absent."""
+        """The present floor; the server's default if the field is absent."""
         value = self.spec.get(self.kind.floor)
         return self.kind.absent_floor if value is None else int(value)
 
     @property
     def ceiling(self) -> int:
-        """The ceiling that stands; for a kind without one, the most it may be given."""
+        """The present ceiling; for a kind without one, the most replicas it may get."""
         if self.kind.ceiling is None:
             return max(self.limit, self.floor)
         value = self.spec.get(self.kind.ceiling)
@@ -102,7 +102,7 @@ class Autoscaler:
 
     @cached_property
     def observation(self) -> Observation:
-        """The replica counts, bounds, metrics and wishes of now."""
+        """The present replica counts, bounds and metrics, and what people request by annotation."""
         notes = self.notes
         baseline = notes.baseline
         status, lowered_by = (self._measured or {}).get("status") or {}, self._lowered_by()
@@ -122,7 +122,7 @@ class Autoscaler:
         )
 
     def _readings(self) -> Readings | None:
-        """The stamp is of CPU and memory: it says nothing of other metrics."""
+        """The readings of its metrics; None without an autoscaler. `measured_at` is known of CPU and memory only."""
         if self._measured is None:
             return None
         found = read_metrics(self._measured)
@@ -130,13 +130,13 @@ class Autoscaler:
         return replace(found, measured_at=self.measured_at) if known else found
 
     def condition_text(self) -> str:
-        """What its autoscaler says stands in its way; empty where nothing does."""
+        """The failing condition of its autoscaler; empty if there is none."""
         conditions = ((self._measured or {}).get("status") or {}).get("conditions") or []
         failing = [one for one in conditions if one.get("status") == "False" and one.get("type") != "ScalingLimited"]
         return "".join(f": {one.get('reason', '')} {one.get('message', '')}".rstrip() for one in failing[:1])
 
     def reconcilers(self, allowed: tuple[str, ...], *, with_ceiling: bool) -> list[str]:
-        """Managers of the floor (and ceiling) that would write again by themselves; `allowed` leave them alone."""
+        """Managers of the floor (and ceiling) that would set it back by themselves, without the `allowed` ones."""
         ceiling = self.kind.ceiling_path if with_ceiling else None
         paths = [self.kind.floor_path, *([ceiling] if ceiling else [])]
         found = [owner for path in paths for owner in owners(self.document, path)]
@@ -144,12 +144,12 @@ class Autoscaler:
         return sorted(names)
 
     def appliers(self) -> list[Owner]:
-        """Who applied the floor server-side and would meet a conflict; we never take it from them unasked."""
+        """Who applied the floor server-side and would meet a conflict; we never take it without permission."""
         found = owners(self.document, self.kind.floor_path)
         return [one for one in found if one.operation == "Apply" and one.manager != MANAGER and not one.reconciles]
 
     def first_owner(self) -> Owner | None:
-        """Who set the floor, other than we."""
+        """Who else set the floor."""
         return _first_owner(self.document, self.kind.floor_path)
 
     def expiry_due(self, expires: datetime | None) -> bool:
@@ -162,7 +162,7 @@ class Autoscaler:
         )
 
     def written(self, decision: Decision, expires: datetime | None) -> Document:
-        """What to send: our notes, the floor, and the ceiling where it moves or is ours already.
+        """The patch: our annotations, the floor, and the ceiling if it moves or is ours already.
 
         For server-side apply this is all we own; as a merge patch it changes just these fields. With the uid in it, an
         apply creates no object in the place of one that was deleted meanwhile.
@@ -188,7 +188,7 @@ class Autoscaler:
         }
 
     def restored(self, baseline: Baseline) -> Document | None:
-        """The merge patch that sets the bounds back; None where they stand there, or a person set the floor since.
+        """The merge patch that restores the bounds; None if they are restored, or a person set the floor since.
 
         A field that was absent becomes absent again. The noted floor goes in the same request: a policy that guards it
         lets go.
@@ -249,7 +249,7 @@ class Autoscaler:
         return {"resourceVersion": str(self.document["metadata"]["resourceVersion"])}
 
     def _editor(self) -> str | None:
-        """Who changed the floor since our last write; None while it is ours, nobody's, or still of our value."""
+        """Who changed the floor since our last write; None while we own it, nobody does, or it has our value."""
         path, noted = self.kind.floor_path, self.notes.floor
         others = [owner.manager for owner in owners(self.document, path) if owner.manager != MANAGER]
         if noted is not None and noted == self.floor:
@@ -277,7 +277,7 @@ class Autoscaler:
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def first_touch(self) -> Baseline:
-        """The bounds as they stand, and who owns them: what is noted before anything is written."""
+        """The present bounds and their owners, to be noted before the first write."""
         kind, spec = self.kind, self.spec
         ceiling = spec.get(kind.ceiling) if kind.ceiling else None
         ceiling_owner = _first_owner(self.document, kind.ceiling_path) if kind.ceiling_path else None
@@ -285,7 +285,7 @@ class Autoscaler:
 
 
 def _current(hpa: Document) -> int:
-    """Replicas that run. A count of 0 is left out of the JSON, as is a count nobody knows yet: the condition tells."""
+    """Running replicas. JSON leaves out a count of 0 and an unknown count alike: a condition tells them apart."""
     if scaled_to_zero(hpa):
         return 0
     return max(1, int((hpa.get("status") or {}).get("currentReplicas") or 1))
@@ -320,7 +320,7 @@ def read_metrics(hpa: Document) -> Readings:
 
 
 def _mark(status: Document) -> str | None:
-    """What is used per replica, as text; None where it may stand still though it is measured."""
+    """Usage per replica as text; None if it may be constant although it is measured."""
     replicas = max(1, int(status["currentReplicas"]))
     cores, memory = _average(status, "cpu"), _average(status, "memory")
     known = [None if value is None else _number(value) for value in (cores, memory)]
@@ -330,7 +330,7 @@ def _mark(status: Document) -> str | None:
 
 
 def scaled_to_zero(hpa: Document) -> bool:
-    """Whether the HPA rests because its workload has 0 replicas."""
+    """Whether the HPA is inactive because its workload has 0 replicas."""
     conditions = (hpa.get("status") or {}).get("conditions") or []
     return any(item.get("type") == "ScalingActive" and item.get("reason") == "ScalingDisabled" for item in conditions)
 
@@ -369,13 +369,13 @@ def _ratio(target: Document, current: Document) -> float:
 
 
 def _used(status: Document, resource: str) -> float | None:
-    """What all replicas use together, in cores or bytes; None where no metric of the autoscaler tells."""
+    """The usage of all replicas, in cores or bytes; None if no metric of the autoscaler has it."""
     value = _average(status, resource)
     return None if value is None else _number(value) * int(status["currentReplicas"])
 
 
 def _average(status: Document, resource: str) -> Any:
-    """What a replica uses on average, as the autoscaler reports it."""
+    """The mean usage of a replica, as the autoscaler reports it."""
     for item in status["currentMetrics"]:
         if item.get("type") == "Resource" and item["resource"].get("name") == resource:
             return item["resource"]["current"].get("averageValue")

@@ -1,4 +1,4 @@
-"""Buffers of node headroom: CapacityBuffers (autoscaling.x-k8s.io), or Deployments of pause pods in their place.
+"""Buffers of node headroom: CapacityBuffers (autoscaling.x-k8s.io), or Deployments of pause pods instead.
 
 We own the objects that we make: they carry our annotations, and are removed when they are given back. An object of the
 same name that somebody else made is left alone.
@@ -21,7 +21,7 @@ from capacity.model.fields import rfc3339, time_or_none
 from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules, buffer_name
 
 GROUP = "autoscaling.x-k8s.io"
-VERSIONS = ("v1beta1", "v1alpha1")  # the newest that we speak first
+VERSIONS = ("v1beta1", "v1alpha1")  # those that we support, the newest first
 BUFFERS = "/apis/{api}/namespaces/{namespace}/capacitybuffers"
 TEMPLATES = "/api/v1/namespaces/{namespace}/podtemplates"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{namespace}/deployments"
@@ -40,7 +40,7 @@ Key = tuple[str, str]  # namespace and name of an object
 
 @dataclass(frozen=True, slots=True)
 class BufferPlace:
-    """Whose buffer it is, and under which name: one workload's own, or that of a group of them."""
+    """The owner and the name of a buffer: one workload, or a group of workloads."""
 
     workload: Workload  # the first of a group
     rules: HeadroomRules
@@ -74,7 +74,7 @@ class SeenBuffers:
 
 
 def served_version(reader: ClusterReader) -> str | None:
-    """The API version of CapacityBuffer that the cluster serves and we speak; None where there is none."""
+    """The API version of CapacityBuffer that the cluster serves and we support; None if there is none."""
     try:
         group = reader.document(f"/apis/{GROUP}")
     except ClusterError as error:
@@ -86,7 +86,7 @@ def served_version(reader: ClusterReader) -> str | None:
 
 
 def read_buffers(reader: ClusterReader, places: Sequence[BufferPlace]) -> SeenBuffers:
-    """The buffers of every namespace that has places: one LIST of a namespace's, one GET of each placeholder."""
+    """The buffers of every namespace with places: one LIST for each namespace, one GET for each placeholder."""
     buffers = [one for one in places if one.rules.buffer == "CapacityBuffer"]
     api = served_version(reader) if buffers else None
     documents: dict[Key, Document] = {}
@@ -105,7 +105,7 @@ def read_buffers(reader: ClusterReader, places: Sequence[BufferPlace]) -> SeenBu
 
 
 def _tried(errors: dict[str, str], namespace: str, read: Callable[..., None], *arguments: Any) -> None:
-    """A namespace that cannot be read says so, and stops no other."""
+    """The buffers of a namespace, or the error, which affects no other namespace."""
     try:
         read(*arguments)
     except ClusterError as error:
@@ -115,7 +115,7 @@ def _tried(errors: dict[str, str], namespace: str, read: Callable[..., None], *a
 
 
 def _listed(reader: ClusterReader, path: str, found: dict[Key, Document]) -> None:
-    """Every object at a path; items of a list of a built-in kind do not say what they are."""
+    """Add every object at a path to `found`."""
     kind = {"podtemplates": ("PodTemplate", "v1")}.get(path.rpartition("/")[2])
     for document in reader.objects(path):
         metadata = document.get("metadata") or {}
@@ -133,7 +133,7 @@ def _got(reader: ClusterReader, place: BufferPlace, found: dict[Key, Document]) 
 
 
 def _priority(reader: ClusterReader, name: str) -> str:
-    """Why placeholders may not have this PriorityClass; empty where they may."""
+    """Why placeholders may not have this PriorityClass; empty if they may."""
     try:
         value = reader.document(f"{PRIORITIES}/{name}").get("value")
     except ClusterError as error:
@@ -146,7 +146,7 @@ def _priority(reader: ClusterReader, name: str) -> str:
 
 
 def buffer_state(seen: SeenBuffers, place: BufferPlace, now: datetime) -> BufferState:
-    """What the cluster shows of one buffer. Raises `ClusterError` where its namespace could not be read."""
+    """The present state of one buffer. Raises `ClusterError` if its namespace could not be read."""
     if place.workload.namespace in seen.errors:
         raise ClusterError(seen.errors[place.workload.namespace])
     document = seen.documents.get(place.key)
@@ -180,7 +180,7 @@ def _state_of(document: Document, now: datetime) -> BufferState:
 
 
 def _note(annotations: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What we noted on an object of ours; None on those of others. What cannot be read is as good as empty."""
+    """Our annotations on an object of ours; None on those of others. What cannot be read counts as empty."""
     if STATE not in annotations:
         return None
     try:
@@ -196,7 +196,7 @@ def _maker(document: Document) -> str:
 
 
 def _provisioned(document: Document, replicas: int) -> tuple[bool, str]:
-    """Whether nodes are ready for so many pods, and what the object says where they do not."""
+    """Whether nodes are ready for this number of pods, and the object's message if they are not."""
     status = document.get("status") or {}
     if document.get("kind") == "Deployment":
         ready = int(status.get("readyReplicas") or 0)
@@ -205,7 +205,7 @@ def _provisioned(document: Document, replicas: int) -> tuple[bool, str]:
     for kind in ("ReadyForProvisioning", "Provisioning", *({"Ready"} & conditions.keys())):  # Ready: of GKE alone
         condition = conditions.get(kind)
         if condition is None:
-            return False, f"it has no condition {kind}: is the node autoscaler's support for buffers switched on?"
+            return False, f"it has no condition {kind}: is the node autoscaler's support for buffers enabled?"
         if condition.get("status") != "True":
             return False, f"{kind} is {condition.get('status')}: {_words(condition) or 'no reason given'}"
     counted, limited = f"its status counts {status.get('replicas')} pods", conditions.get("LimitedByQuotas") or {}
@@ -220,7 +220,7 @@ def _words(condition: Document) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BufferWrite:
-    """One buffer as it is to stand: everything that its write needs.
+    """One buffer as desired, with everything that its write needs.
 
     `expires`: until when it stands if nobody renews it.
     """
@@ -234,12 +234,12 @@ class BufferWrite:
 
     @property
     def document(self) -> Document | None:
-        """The object as it stands; None where there is none."""
+        """The present object; None if there is none."""
         return self.seen.documents.get(self.place.key)
 
     @property
     def due(self) -> bool:
-        """Whether something must be written: a count, a shape, the reason, or a new expiry."""
+        """Whether a write is due: a new count, size of pods, reason or expiry."""
         document, decision = self.document, self.decision
         if document is None:
             return bool(decision.replicas)
@@ -256,11 +256,11 @@ class BufferWrite:
 
     @property
     def tells(self) -> bool:
-        """Whether it is news that its nodes are missing, though nothing of the buffer changes."""
+        """Whether missing nodes must be reported for the first time, although the buffer does not change."""
         return self._told() not in ("", self._noted().get("reason"))
 
     def make(self, writer: ClusterWriter) -> None:
-        """Write it: the pod template of a group first, then the object. What must not stand is removed."""
+        """Write it: first the pod template of a group, then the object; or remove them."""
         namespace, name = self.place.key
         if self.decision.replicas is None:
             remove_buffer(writer, self.document or {}, self.seen.templates.get(self.place.key))
@@ -271,7 +271,7 @@ class BufferWrite:
         writer.apply_object(f"{self._path()}/{name}", self.body())
 
     def body(self) -> Document:
-        """The object as server-side apply takes it; with the version it was decided on, and its uid."""
+        """The object for server-side apply, with the resourceVersion it was decided on, and its uid."""
         namespace, name = self.place.key
         known = (self.document or {}).get("metadata") or {}
         return {
@@ -294,7 +294,7 @@ class BufferWrite:
 
     @property
     def api_version(self) -> str:
-        """The version of the object: the served one, the newest where none is."""
+        """The API version of the object: the served one, or the newest if none is served."""
         if self.kind == "Deployment":
             return "apps/v1"
         return self.seen.api or f"{GROUP}/{VERSIONS[0]}"
@@ -304,7 +304,7 @@ class BufferWrite:
         return _collection(self.kind, self.api_version, namespace)
 
     def _spec(self) -> Document:
-        """What makes the pods' shape; the count is the decision's."""
+        """The fields that define the size of the pods; the count comes from the decision."""
         rules, name = self.place.rules, self.place.name
         if self.kind == "Deployment":
             labels = {**LABELS, "capacity/headroom-of": name[:63].rstrip("-.")}
@@ -317,7 +317,7 @@ class BufferWrite:
         return {"scalableRef": reference, "provisioningStrategy": rules.strategy}
 
     def _template(self) -> Document | None:
-        """The pod template of a group's CapacityBuffer; None where the pods are those of a workload."""
+        """The pod template of a group's CapacityBuffer; None if the pods are those of a workload."""
         if self.kind != "CapacityBuffer" or self.place.rules.group is None:
             return None
         namespace, name = self.place.key
@@ -325,7 +325,7 @@ class BufferWrite:
         return {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": self._pods(LABELS)}
 
     def _shape_changed(self) -> bool:
-        """Whether a group's pod template, or a placeholder's, is another than it should be; without a plan it stays."""
+        """Whether the pod template of a group or placeholder differs from the desired one; without a plan it stays."""
         if self.plan is None or self.decision.held:
             return False
         if self.kind == "Deployment":
@@ -335,7 +335,7 @@ class BufferWrite:
         return wanted is not None and _shape((stands or {}).get("template")) != _shape(wanted["template"])
 
     def _pods(self, labels: Mapping[str, str]) -> Document:
-        """A pause pod of the headroom's size, which waits for nothing when it must go."""
+        """A pause pod of the headroom's size, which ends at once when it is evicted."""
         rules, requests = self.place.rules, self._requests()
         pod: Document = {
             "terminationGracePeriodSeconds": GRACE,
@@ -372,7 +372,7 @@ class BufferWrite:
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def _note_text(self) -> str:
-        """For whom it stands, what we asked, since when, and what was said of it.
+        """Its owner, the pods we requested, since when, and what was reported.
 
         Where this write leaves the count alone, what we asked last stays noted: a count that a person set stays theirs.
         """
@@ -389,7 +389,7 @@ class BufferWrite:
         return _note(((self.document or {}).get("metadata") or {}).get("annotations") or {}) or {}
 
     def _told(self) -> str:
-        """What is noted, and told once by an Event: that its nodes are missing, or nothing."""
+        """What is noted, and reported once by an Event: missing nodes, or nothing."""
         return self.decision.reason if self.decision.reason == "BufferNotProvisioned" else ""
 
     def _expiry_due(self) -> bool:
@@ -400,7 +400,7 @@ class BufferWrite:
 
 
 def _shape(template: Document | None) -> tuple[Any, ...]:
-    """What of a pod template is ours to compare: the server adds defaults to the rest."""
+    """The fields of a pod template that we set and compare; the server adds defaults to the rest."""
     spec = (template or {}).get("spec") or {}
     container = (spec.get("containers") or [{}])[0]
     requests = (container.get("resources") or {}).get("requests") or {}
@@ -414,7 +414,7 @@ def _collection(kind: str, api_version: str, namespace: str) -> str:
 
 
 def remove_buffer(writer: ClusterWriter, document: Document, template: Document | None) -> None:
-    """Remove a buffer of ours, guarded by its uid, and its pod template; what is gone already is no error."""
+    """Remove a buffer of ours, guarded by its uid, and its pod template. It is no error if they are gone already."""
     for one in filter(None, (document, template)):
         metadata = one["metadata"]
         path = (
@@ -430,7 +430,7 @@ def remove_buffer(writer: ClusterWriter, document: Document, template: Document 
 
 
 def read_ours(reader: ClusterReader, namespace: str, kinds: Sequence[str]) -> list[tuple[Document, Document | None]]:
-    """Every buffer of ours in a namespace, whoever is named in the configuration now, each with its pod template.
+    """Every buffer of ours in a namespace, whatever the configuration names now, each with its pod template.
 
     A pod template whose buffer is gone already stands for itself.
     """
@@ -450,17 +450,17 @@ def read_ours(reader: ClusterReader, namespace: str, kinds: Sequence[str]) -> li
 
 
 def is_ours(document: Document) -> bool:
-    """Whether we made it: it carries our note."""
+    """Whether we made it: it has our annotation."""
     return STATE in (document["metadata"].get("annotations") or {})
 
 
 def _typed(document: Document, kind: str, api_version: str) -> Document:
-    """Items of a list of a built-in kind do not say what they are."""
+    """An item of a list with its kind and version, which the server leaves out for built-in kinds."""
     return {**document, "kind": kind, "apiVersion": api_version}
 
 
 def buffer_of(document: Document) -> tuple[str, int, datetime | None]:
-    """For whom a buffer of ours stands, how many pods it asks for, and when it expires."""
+    """The owner of a buffer of ours, how many pods it asks for, and when it expires."""
     annotations = document["metadata"].get("annotations") or {}
     note = _note(annotations) or {}
     replicas = int((document.get("spec") or {}).get("replicas") or 0)

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaims as nouns: observation out, patches in. Everything in them was written by others."""
+"""Observes PersistentVolumeClaims, and makes patches for them. Their fields may have been written by anybody."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST = 4096  # characters of an annotation that we read
 
 @dataclass(frozen=True, slots=True)
 class StorageClass:
-    """Whether a class exists and allows expansion; both None where it may not be read."""
+    """Whether a class exists and allows expansion; both None if it may not be read."""
 
     found: bool | None
     expandable: bool | None
@@ -39,7 +39,7 @@ class ObservedClaims:
     classes: Mapping[str, StorageClass] = field(default_factory=dict)
 
     def observation(self, name: str, now: datetime) -> ClaimObservation:
-        """One claim as a noun. Raises `ClusterError` where it is not there or a quantity of it cannot be read."""
+        """The observation of one claim. Raises `ClusterError` if it does not exist or has an invalid quantity."""
         if name not in self.documents:
             names = sorted(self.documents)[:20]
             raise ClusterError(f"no claim {name!r} in namespace {self.namespace}; it has {names or 'none'}")
@@ -69,7 +69,7 @@ def _read_class(reader: ClusterReader, name: str) -> StorageClass:
 
 
 def observe_claim(document: Document, classes: Mapping[str, StorageClass], now: datetime) -> ClaimObservation:
-    """One claim as a noun. Raises `ClusterError` where a quantity of it cannot be read."""
+    """The observation of one claim. Raises `ClusterError` if it has an invalid quantity."""
     name, status = str(document["metadata"]["name"]), document.get("status") or {}
     asked = asked_bytes(document)
     capacity = _bytes((status.get("capacity") or {}).get("storage", "0"), name)
@@ -90,18 +90,18 @@ def observe_claim(document: Document, classes: Mapping[str, StorageClass], now: 
 
 
 def asked_bytes(document: Document) -> int:
-    """The bytes that a claim asks for. Raises `ClusterError` where they cannot be read."""
+    """The bytes that a claim requests. Raises `ClusterError` if they cannot be read."""
     return _bytes(_requests(document).get("storage"), str(document["metadata"]["name"]))
 
 
 def foreign_owner(document: Document, ignored: tuple[str, ...]) -> str | None:
-    """The controller of somebody else that sets this claim's size and would set it again; None where there is none."""
+    """Another controller that sets this claim's size and would set it back; None if there is none."""
     found = [owner for owner in owners(document, SIZE_PATH) if owner.reconciles]
     return next((one.manager for one in found if one.manager not in (MANAGER, *ignored)), None)
 
 
 def expanded(document: Document, decision: VolumeDecision, now: datetime) -> Document:
-    """The merge patch that asks for a larger size and notes when; the size before our first is noted once.
+    """The merge patch that requests a larger size and notes when; the original size is noted once.
 
     With the resourceVersion in it, a claim that changed since is not touched.
     """
@@ -119,7 +119,7 @@ def expanded(document: Document, decision: VolumeDecision, now: datetime) -> Doc
 
 
 def released(document: Document) -> Document | None:
-    """The merge patch that removes our notes; the size stays, as a volume cannot shrink. None where there are none."""
+    """The merge patch that removes our annotations; None if there are none. The size stays: a volume cannot shrink."""
     noted = [key for key in (BASELINE, STATE) if key in (document["metadata"].get("annotations") or {})]
     if not noted:
         return None
@@ -153,7 +153,7 @@ def _bytes(value: Any, name: str) -> int:
 
 
 def _progress(status: Document, asked: int, capacity: int) -> str | None:
-    """What an expansion under way waits for; None where none is."""
+    """What a current expansion waits for; None if there is none."""
     conditions = [
         one for one in status.get("conditions") or [] if isinstance(one, dict) and one.get("status") == "True"
     ]
@@ -169,7 +169,7 @@ def _infeasible(status: Document) -> str | None:
 
 
 def _moved_at(document: Document) -> datetime | None:
-    """When we last asked for a larger size; a note that cannot be read is as good as none."""
+    """When we last requested a larger size; a note that cannot be read counts as none."""
     text = (document["metadata"].get("annotations") or {}).get(STATE)
     try:
         moved = json.loads(str(text)[:LARGEST])["moved"] if text is not None else None

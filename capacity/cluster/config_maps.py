@@ -63,7 +63,7 @@ def write_plan_maps(writer: ClusterWriter, plan: Plan) -> list[str]:
 
 
 def read_plan_maps(reader: ClusterReader, namespace: str, *, near: datetime | None = None) -> Plan:
-    """The plan in force in one namespace. Raises `PlanError` where its parts are missing or are not what they were.
+    """The plan in force in one namespace. Raises `PlanError` if its parts are missing or changed.
 
     `near`: keep only what the plan says of days around this time. A plan that version 0.1 wrote is read as well.
     """
@@ -82,7 +82,7 @@ def read_plan_maps(reader: ClusterReader, namespace: str, *, near: datetime | No
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One plan on its way into a namespace: `found` is the index that it replaces, `versions` the parts' own."""
+    """The write of one plan in a namespace: `found` is the index to replace, `versions` are those of the parts."""
 
     namespace: str
     parts: Sequence[bytes]
@@ -110,7 +110,7 @@ class _Write:
         return cls(namespace, parts, index, found, versions)
 
     def finish(self, writer: ClusterWriter) -> list[str]:
-        """Write the parts, then the index; and remove what no reader uses any more."""
+        """Write the parts, then the index; then remove parts that no reader uses any more."""
         names = self._written(writer)
         _tidy(writer, self.namespace, self.index.slot, len(self.parts))
         return [f"{self.namespace}/{name}" for name in names]
@@ -134,10 +134,10 @@ class _Write:
 
 
 def _explained(error: ClusterError | PlanError, namespace: str) -> ClusterError | PlanError:
-    """A conflict says nothing to a person who does not know our guards."""
+    """The error, explained if it is a conflict: that means another planner is writing."""
     if not isinstance(error, ClusterError) or error.status != CONFLICT:
         return error
-    message = f"{namespace}: another planner is writing; its plan, or the former one, stays in force ({error})"
+    message = f"{namespace}: another planner is writing; its plan, or the previous one, stays in force ({error})"
     return ClusterError(message, CONFLICT)
 
 
@@ -170,7 +170,7 @@ def _tidy(writer: ClusterWriter, namespace: str, slot: str, parts: int) -> None:
 
 
 def remove_configmap(writer: ClusterWriter, namespace: str, name: str) -> bool:
-    """Remove a ConfigMap; whether it was there."""
+    """Remove a ConfigMap. Returns whether it existed."""
     try:
         writer.delete_configmap(namespace, name)
     except ClusterError as error:
@@ -181,7 +181,7 @@ def remove_configmap(writer: ClusterWriter, namespace: str, name: str) -> bool:
 
 
 def _packed(plan: Plan, workloads: list[WorkloadPlan]) -> list[bytes]:
-    """Whole plans, compressed, in as many parts as the size limit asks for: halved until each fits."""
+    """The compressed parts of a plan, each a whole plan: halved until every part fits the size limit."""
     packed = packed_text(plan_text(replace(plan, workloads=tuple(workloads))))
     if len(workloads) == 1 or len(packed) <= LARGEST:
         return [packed]
@@ -205,7 +205,7 @@ def _part(reader: ClusterReader, namespace: str, index: PlanIndex, number: int, 
 
 
 def _unchanged(reader: ClusterReader, namespace: str, found: Document) -> bool:
-    """Whether the index is still the one that was read: then a part that does not fit is damaged, not replaced."""
+    """Whether the index is still the one that was read: if so, a part that does not match is damaged, not replaced."""
     now = find_configmap(reader, namespace, INDEX)
     return now is not None and (now.get("data") or {}) == (found.get("data") or {})
 

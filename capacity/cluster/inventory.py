@@ -1,4 +1,4 @@
-"""What a cluster runs behind its autoscalers: bounds, requests, limits and how long pods take to start. Reads only."""
+"""Lists the workloads behind a cluster's autoscalers: bounds, requests, limits, start times of pods. It only reads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Key = tuple[str, str]  # kind and name
 
 
 class ObjectReader(Protocol):
-    """What lists objects by their path: `ClusterReader` does."""
+    """Lists objects by their path; `ClusterReader` does."""
 
     def objects(self, path: str) -> Iterable[Document]:
         """Every object of a collection."""
@@ -43,7 +43,7 @@ class ObjectReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FoundWorkload:
-    """An autoscaler and what it scales, as the cluster has them. Amounts are per replica; None where nothing is set."""
+    """An autoscaler and its workload, as they are in the cluster. Amounts are per replica; None if not set."""
 
     namespace: str
     autoscaler: str
@@ -63,20 +63,20 @@ class FoundWorkload:
 
     @property
     def pods_like(self) -> Literal["Deployment", "StatefulSet"]:
-        """The kind after whose fashion its pods are named."""
+        """The kind that determines how its pods are named."""
         return PODS_LIKE[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What can be planned for, and what was left out with the reason."""
+    """The workloads to plan for, and those left out, with the reason."""
 
     found: tuple[FoundWorkload, ...]
     left_out: tuple[str, ...]
 
 
 def read_inventory(reader: ObjectReader, chosen: Iterable[str], now: datetime) -> Inventory:
-    """Look at the autoscalers of these namespaces, or of all where none is given. Raises `ClusterError`."""
+    """Read the autoscalers of these namespaces, or of all if none is given. Raises `ClusterError`."""
     paths = [HPAS.format(namespace=namespace) for namespace in chosen] or [ALL_HPAS]
     autoscalers = [document for path in paths for document in reader.objects(path)]
     kinds = {str(_target(one).get("kind")) for one in autoscalers}
@@ -97,7 +97,7 @@ def read_inventory(reader: ObjectReader, chosen: Iterable[str], now: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """A namespace: what its autoscalers may scale, and the starts of its pods."""
+    """A namespace: the objects that its autoscalers may scale, and the start times of its pods."""
 
     scaled: Mapping[tuple[Scaled, str], Document]
     starts: Mapping[Key, Starts]
@@ -120,7 +120,7 @@ class _Room:
 
 
 def _look(document: Document, room: _Room) -> FoundWorkload | str:
-    """An autoscaler as a workload, or why it is left out."""
+    """The workload of an autoscaler, or why it is left out."""
     where = f"{_meta(document, 'namespace')}/{_meta(document, 'name')}"
     maker = _maker(document)
     if maker and maker.get("kind") != "ScaledObject":
@@ -140,13 +140,13 @@ def _target(document: Document) -> Document:
 
 
 def _maker(document: Document) -> Document:
-    """Who made the autoscaler and rewrites it; nothing where a person did."""
+    """The controller that made the autoscaler and rewrites it; nothing if a person made it."""
     owners = (document.get("metadata") or {}).get("ownerReferences") or []
     return next((one for one in owners if one.get("controller")), {})
 
 
 def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWorkload:
-    """What the autoscaler, what it scales and the pods of that say together."""
+    """The workload, from the autoscaler, the object that it scales, and its pods."""
     spec, scales, maker = document.get("spec") or {}, room.scaled[key], _maker(document)
     only, utilization = _cpu_target(spec)
     containers = [one for one in _containers(scales) if only is None or one.get("name") == only]
@@ -171,14 +171,14 @@ def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWor
 
 
 def _floor_owner(document: Document) -> str | None:
-    """None where nobody set the floor, or what set it is a person at a keyboard."""
+    """The tool that set the floor; None if nobody did, or a person by hand."""
     found = [one for one in owners(dict(document), HPA.floor_path) if one.manager != MANAGER]
     told = advice(found[0], HPA, _meta(document, "name")) if found else None
     return None if told is None or told.cure == NOTHING else str(told)
 
 
 def _baseline_floor(document: Document) -> int | None:
-    """The floor before `capacity` first moved it; None where it never did."""
+    """The floor before `capacity` first moved it; None if it never did."""
     annotations = (document.get("metadata") or {}).get("annotations") or {}
     try:
         baseline = read_notes(annotations, _meta(document, "name")).baseline
@@ -188,14 +188,14 @@ def _baseline_floor(document: Document) -> int | None:
 
 
 def _containers(scales: Document) -> Iterator[Document]:
-    """The containers that run beside each other: init containers that stay (sidecars) are among them."""
+    """The containers that run at the same time, including sidecars (init containers that keep running)."""
     pod = ((scales.get("spec") or {}).get("template") or {}).get("spec") or {}
     yield from pod.get("containers") or []
     yield from (one for one in pod.get("initContainers") or [] if one.get("restartPolicy") == "Always")
 
 
 def _requested(container: Document) -> Document:
-    """What a pod of this template requests for it: what has a limit only requests that much, which no template says."""
+    """The effective requests of a container: a limit without a request is also its request."""
     return {**_resources(container, "limits"), **_resources(container, "requests")}
 
 
@@ -204,7 +204,7 @@ def _resources(container: Document, what: str) -> Document:
 
 
 def _summed(given: Sequence[Document]) -> dict[str, float]:
-    """CPU in cores and memory in bytes of all containers; a resource that one of them leaves open is left out."""
+    """CPU in cores and memory in bytes of all containers; a resource that any of them does not set is left out."""
     return {
         resource: sum(parse_quantity(one[resource]) for one in given)
         for resource in ("cpu", "memory")
@@ -213,7 +213,7 @@ def _summed(given: Sequence[Document]) -> dict[str, float]:
 
 
 def _cpu_target(spec: Document) -> tuple[str | None, int | None]:
-    """The container that the autoscaler looks at (None: all of them), and the percent of its CPU request it aims at."""
+    """The container that the autoscaler measures (None: all), and its target in percent of the CPU request."""
     for metric in spec.get("metrics") or []:
         resource = metric.get("resource") or metric.get("containerResource") or {}
         target = (resource.get("target") or {}).get("averageUtilization")

@@ -1,4 +1,4 @@
-"""Who may write: one writer at a time by a Lease in each namespace, and nobody while the off switch says so."""
+"""Decides who may write: one writer at a time, by a Lease in each namespace, and nobody while the switch is off."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lease:
     duration: timedelta = SHORTEST
 
     def acquire(self, now: datetime) -> str | None:
-        """Take or renew it; returns who else holds it, None where it is ours now."""
+        """Acquire or renew it. Returns who else holds it; None if we do."""
         try:
             found = self.writer.lease(self.namespace, NAME)
         except ClusterError as error:
@@ -52,7 +52,7 @@ class Lease:
         return self._written(found, spec, other or "another writer")
 
     def release(self, now: datetime) -> None:
-        """Give it back, where it is still ours; a failure to do so costs others its duration, nothing more."""
+        """Release it if we still hold it. If that fails, others only have to wait until it expires."""
         try:
             found = self.writer.lease(self.namespace, NAME)
             if (found.get("spec") or {}).get("holderIdentity") == self.holder:
@@ -104,7 +104,7 @@ def micro_time(moment: datetime) -> str:
 
 
 def _live_holder(lease: Document, now: datetime) -> str | None:
-    """Who holds it now. A renewal further ahead than its own duration was written by a wrong clock: nobody's."""
+    """Who holds it now. A renewal more than its duration in the future comes from a wrong clock and does not count."""
     spec = lease.get("spec") or {}
     holder = spec.get("holderIdentity")
     try:
@@ -121,7 +121,7 @@ TRIES = 4  # reads and decisions per workload when others write at the same time
 
 
 def identity() -> str:
-    """This process among all that may write: the pod's name and a part that no other run shares."""
+    """The identity of this process among all writers: the name of the pod and a random part."""
     return f"{socket.gethostname()[:63]}_{uuid.uuid4().hex[:8]}"
 
 
@@ -129,7 +129,7 @@ RENEW = SHORTEST / 3  # a pass that lasts longer renews what it holds before its
 
 
 class Writers:
-    """The Leases of one pass, renewed while it lasts; any number of threads may ask.
+    """The Leases of one pass, renewed while it lasts; any number of threads may use them.
 
     `led`: namespaces whose Lease a loop keeps; `keep` renews that one, and says who else has it now.
     """
@@ -148,7 +148,7 @@ class Writers:
             self._asked = dict.fromkeys(led, (None, clock()))  # the loop renewed them as the pass began
 
     def refusal(self, namespace: str) -> str | None:
-        """Who else writes in this namespace; None: we may. Raises `ClusterError` where the Lease cannot be had."""
+        """Who else writes in this namespace; None: we may. Raises `ClusterError` if the Lease cannot be acquired."""
         if namespace in self._led and self._keep is None:
             return None
         with self._lock:
@@ -178,7 +178,7 @@ class Writers:
 
 
 def read_switch(reader: ClusterReader, namespace: str) -> str | None:
-    """Why nothing may move, None where all may. No ConfigMap, or no key in it: on. Any text but a clear yes: off."""
+    """Why nothing may move; None if it may. Without the ConfigMap or its key: on. Any value but a clear yes: off."""
     try:
         found = reader.configmap(namespace, SWITCH_NAME)
     except ClusterError as error:

@@ -1,4 +1,4 @@
-"""The CPU target of an HPA: moved by a JSON patch that tests what it replaces, noted, and given back.
+"""Moves the CPU target of an HPA by a JSON patch that tests what it replaces, notes the original, and restores it.
 
 `spec.metrics` is one field to server-side apply: applying another target would take the whole list, and metrics that
 are left out would be gone.
@@ -22,7 +22,7 @@ NO_CPU = "it has no metric of CPU by utilization: only its floor can be managed"
 
 
 def target_move(autoscaler: Autoscaler, wanted: int | None, *, take: bool = False) -> TargetMove | None:
-    """What is to happen to the target; None where it stands as it should, or was never ours and need not be.
+    """The move of the target that is due; None if it is as desired, or is not ours and need not be.
 
     `wanted` None: it goes back to where it stood before us. Who writes the metrics again by himself, edited the target
     since, or applied it server-side (unless `take`) keeps it: then the move says why it is refused.
@@ -41,7 +41,7 @@ def target_move(autoscaler: Autoscaler, wanted: int | None, *, take: bool = Fals
 
 
 def _refusal(autoscaler: Autoscaler, found: int, *, take: bool) -> str | None:
-    """Why the target is not ours to set; None where it is."""
+    """Why we may not set the target; None if we may."""
     others = [one for one in owners(autoscaler.document, METRICS) if one.manager != autoscaler.manager]
     controllers = sorted({one.manager for one in others if one.reconciles})
     if controllers:
@@ -58,7 +58,7 @@ def _refusal(autoscaler: Autoscaler, found: int, *, take: bool) -> str | None:
 
 
 def move_target(writer: ClusterWriter, autoscaler: Autoscaler, move: TargetMove) -> Document:
-    """Set the target, and note where it stood; returns the object as it is then.
+    """Set the target, and note the previous one. Returns the updated object.
 
     Guarded by the version that was read: 409 where somebody wrote in between.
     """
@@ -83,7 +83,7 @@ def _operations(autoscaler: Autoscaler, move: TargetMove) -> list[Document]:
 
 
 def _notes(autoscaler: Autoscaler, move: TargetMove) -> list[Document]:
-    """The annotations of a move: what stood before the first one, and what was set last; none once it is back."""
+    """The annotations of a move: the original target and the last one set; none once it is restored."""
     known = autoscaler.annotations
     if move.back:
         return [{"op": "remove", "path": _path(key)} for key in (TARGET_BASELINE, TARGET) if key in known]
@@ -103,7 +103,7 @@ def _path(annotation: str) -> str:
 
 
 def cpu_target(document: Document) -> int | None:
-    """The averageUtilization of CPU; None where no metric has one."""
+    """The averageUtilization of CPU; None if no metric has one."""
     at = _cpu_place(document)
     if at is None:
         return None
@@ -120,7 +120,7 @@ def _cpu_place(document: Document) -> int | None:
 
 
 def baseline_target(autoscaler: Autoscaler) -> int | None:
-    """Where the target stood before our first move; None where we never moved it, or the note cannot be read."""
+    """The target before our first move; None if we never moved it, or the annotation cannot be read."""
     note = _baseline_note(autoscaler)
     target = note.get("target")
     return target if type(target) is int and 1 <= target <= 1000 else None

@@ -1,4 +1,4 @@
-"""Observe: every workload with what holds its floor, or what stands in its way; and when its metrics were measured.
+"""Observes every workload: the object that has its floor, or why there is none, and when its metrics were measured.
 
 The right to read when metrics were measured is an overlay (`k8s/components/metric-times`), and
 `controller.metric_times` asks for it.
@@ -44,7 +44,7 @@ class Autoscalers:
         return next((hpa for hpa in self.hpas.values() if made_by(hpa) == owner), None)
 
     def touched(self) -> Iterable[tuple[TargetKind, Document]]:
-        """Kind and document of everything that carries our baseline."""
+        """Kind and document of every object with our baseline."""
         kinds: list[tuple[TargetKind, dict[str, Document]]] = [
             ("HorizontalPodAutoscaler", self.hpas),
             ("ScaledObject", self.scaled_objects or {}),
@@ -56,7 +56,7 @@ class Autoscalers:
 
 
 def other_owner(workload: Workload, document: Document, autoscalers: Autoscalers) -> tuple[Owned, str] | None:
-    """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
+    """Who else moves the same replicas, or made and rewrites this object, as reason and detail; None: nobody."""
     maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
@@ -77,7 +77,7 @@ def _made(kind: str, name: str) -> str:
 
 
 def scaled_by(workload: Workload, document: Document) -> tuple[str, str]:
-    """Kind and name of what is scaled."""
+    """Kind and name of the scaled object."""
     if workload.target.kind not in (HPA.name, SCALED_OBJECT.name):
         return workload.target.kind, workload.target.name
     reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
@@ -130,7 +130,7 @@ def observe_workloads(
 
 
 def read_target(reader: ClusterReader, workload: Workload, autoscalers: Autoscalers, now: datetime) -> Autoscaler:
-    """The object that holds the workload's floor. Raises `ClusterError` where there is none."""
+    """The object that has the workload's floor. Raises `ClusterError` if there is none."""
     kind, name = KINDS[workload.target.kind], workload.target.name
     if kind is not HPA and autoscalers.unseen is not None:
         raise ClusterError(autoscalers.unseen)
@@ -148,7 +148,7 @@ def read_target(reader: ClusterReader, workload: Workload, autoscalers: Autoscal
 def forgotten(
     by_namespace: dict[str, Autoscalers | ClusterError], workloads: Sequence[Workload], now: datetime
 ) -> Iterator[Seen]:
-    """Objects that carry our baseline though no workload names them any more."""
+    """Objects with our baseline that no workload names any more."""
     named = {(workload.namespace, workload.target.kind, workload.target.name) for workload in workloads}
     for autoscalers in by_namespace.values():
         if isinstance(autoscalers, ClusterError):
@@ -165,7 +165,7 @@ def forgotten(
 
 
 def _list(reader: ClusterReader, namespace: str, *, with_keda: bool) -> Autoscalers:
-    """A namespace whose ScaledObjects may not be listed still shows its HPAs; 404: the cluster knows no such kind."""
+    """The autoscalers of a namespace. If ScaledObjects may not be listed, its HPAs still are; 404: there is no KEDA."""
     hpas = _by_name(reader.targets(HPA, namespace))
     if not with_keda:
         return Autoscalers(namespace, hpas)

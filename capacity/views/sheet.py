@@ -120,10 +120,11 @@ def _print_table(sheet: Sheet) -> None:
     elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
         _narrow(table, sheet, console.width)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
-    if sheet.prose:
+    if sheet.prose or (sheet.rows and endless):  # a file or a search has no use for the spaces that fill a column
         with console.capture() as written:
             console.print(table)
-        console.print("\n".join(line.rstrip() for line in written.get().splitlines()), markup=False)
+        lines = "\n".join(line.rstrip() for line in written.get().splitlines())
+        console.print(lines, markup=False, soft_wrap=endless)
     elif sheet.rows:  # names of columns above nothing tell nothing
         console.print(table)
     for line in sheet.footer:

@@ -219,7 +219,7 @@ BROKEN: list[tuple[str, Callable[[Clinic], None], int, str, str, str]] = [
     ("a secret that is empty", _empty_token, FAILED, "secrets", "empty.token: empty", "mount the secret"),
     ("orders below the quality that a plan needs", _bad_rows, FAILED, "orders", "at least 0.9950", "capacity audit"),
     ("orders of doubtful quality", _some_bad_rows, WARNED, "orders", "at least 0.9990", "capacity audit"),
-    ("orders that ended long ago", _old_rows, WARNED, "orders", "d old", "bring newer orders"),
+    ("orders that ended long ago", _old_rows, WARNED, "orders", "d old", "provide newer orders"),
     ("orders without a good row", _no_good_row, FAILED, "orders", "no row is good", "capacity audit"),
     ("no orders", _no_orders, FAILED, "orders", "orders.csv", "correct sales.source"),
     ("holidays of no country", _no_country, FAILED, "calendar", "XX", "take its key out"),

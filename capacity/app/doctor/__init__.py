@@ -76,7 +76,7 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
         reader = RightsReader()
     except NoClusterError:
         fix = "set KUBECONFIG, or run in a cluster; planning to files needs none"
-        yield Finding("cluster", "warn", "none is configured", fix)
+        yield Finding("cluster", "warn", "no cluster is configured", fix)
         return
     yield from check_cluster(reader, now)
     if config is None or not config.workloads:

@@ -252,8 +252,8 @@ def _age(age: timedelta | None, horizon: timedelta) -> Finding:
     old = f"the newest row is {duration(age)} old"
     if age <= horizon:
         return Finding("orders", "ok", old)
-    fix = "bring newer orders, or lengthen forecast.horizon"
-    return Finding("orders", "warn", f"{old}, a plan reaches {duration(horizon)} from there and is over", fix)
+    fix = "provide newer orders, or lengthen forecast.horizon"
+    return Finding("orders", "warn", f"{old}, and a plan covers only {duration(horizon)} after it", fix)
 
 
 def check_calendar(config: Config, now: datetime) -> Iterator[Finding]:

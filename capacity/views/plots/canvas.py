@@ -428,5 +428,6 @@ def _label(now: datetime, before: datetime | None, months: bool) -> str:
     if (now.hour or now.minute) and before is not None and before.date() == now.date():
         return f"{now:%H:%M}"
     month = f" {now:%b}" if before is None or before.month != now.month else ""
-    hour = f" {now:%H:%M}" if now.hour or now.minute else ""
-    return f"{now:%a}{hour}\n{now.day}{month}{year}"
+    if now.hour or now.minute:  # the hour stands in line with the hours beside it
+        return f"{now:%H:%M}\n{now:%a} {now.day}{month}{year}"
+    return f"{now:%a}\n{now.day}{month}{year}"

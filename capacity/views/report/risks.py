@@ -67,7 +67,7 @@ def _of_plans(review: ReportData) -> Iterator[str]:
             yield f"{plan.label} is cut by a quota for {cut.minutes:,} minutes: raise the quota, or move a workload."
     if review.planned.plan.valid_until <= review.now:
         over = clock(review.planned.plan.valid_until, review.timezone)
-        yield f"The plan ended on {over}: it says nothing of today. Bring newer orders, then plan again."
+        yield f"The plan ended on {over}: it does not cover today. Provide newer orders, then plan again."
 
 
 def _of_age(review: ReportData) -> Iterator[str]:
