@@ -21,6 +21,7 @@ from capacity.model.configuration import Config
 from capacity.model.fields import duration_text
 from capacity.model.settings import DatabaseSource
 from capacity.planning.orders import OrderData
+from capacity.quality.column_roles import no_orders
 from capacity.series.seasons import find_seasons
 from capacity.sources.database import without_password
 from capacity.views.report.review import ReportRequest
@@ -140,8 +141,9 @@ def _sales(source: str, trial: TrialData, folder: Path) -> Iterator[str]:
     yield f"  value: {{{counting.how}: {column}}}  # {counting.why}{_others(counting.others)}"
     yield f"  step: {duration_text(settings.step)}"
     if (state := guess.state) is not None and not isinstance(settings.source, DatabaseSource):
-        example = state.values[0].replace("'", "''") if state.values else "paid"
-        check = f"\"{state.name}\" = '{example}'"
+        left = no_orders(state.values)
+        written = ", ".join("'" + value.replace("'", "''") + "'" for value in left or state.values[:1])
+        check = f'"{state.name}" {"NOT IN" if left else "IN"} ({written})'
         yield "  # select:  # yours: which rows are orders at all"
         yield f"  #   - {{name: counts, check: {scalar(check)}}}  # values: {', '.join(state.values[:8])}"
     yield "  # freshness: {within: 1h}  # yours: how old the newest order may be; without it, three days are a warning"

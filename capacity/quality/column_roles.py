@@ -41,7 +41,8 @@ ID_NAMES = (  # the best names of an order's number first
 ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone
 AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
-    r"\b(transactions?|bookings?|trips?|rides?|sales|purchases|checkouts?|requests?|hits|calls|rentals?)\b",
+    r"\b(transactions?|bookings?|trips?|rides?|purchases|checkouts?|requests?|hits|calls|rentals?|tickets|receipts|checks|"
+    r"covers)\b|(?<!net )(?<!gross )\bsales\b",
     r"\b(count|cnt|n|num|users?|visits?|visitors?|sessions?|page ?views?|views?|passengers?|volume|anzahl)\b",
     r"\b(quantity|qty|units?|items?|menge|lines)\b",
     r"\b(value|y|load|demand|cpu usage|usage)\b",
@@ -49,9 +50,10 @@ AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
 )
 NO_AMOUNT = (  # numbers that describe a step and add up to nothing
     r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat\w*|lon\w*|id|"
-    r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax|nbr|nr)\b"
+    r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax|nbr|nr|avg|average|mean|"
+    r"median|per)\b"
 )
-STATES = r"\b(status|state|financial status|zustand|estado)\b"
+STATES = r"\b(status|state|financial status|zustand|estado)\b|\b(event|transaction) type\b"
 LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
 REGULAR = 0.9  # share of distances that equal the usual one, from which times stand on a grid
 FINE_REGULAR = 0.95  # the same for times closer than a quarter of an hour
@@ -331,6 +333,7 @@ def state_column(columns: Sequence[Column]) -> Column | None:
 NO_ORDERS = (  # columns of yes and no, and values of states, that name what is no order or is one no more
     r"\b(cancell?ed|test|voided?|deleted|refunded|storniert|annulliert|annullata|annul\w+e|cancelad[oa]|fraud|draft)\b"
 )
+NOT_DONE = r"\b(refund|failed|declined|rejected|expired|abandoned|fehlgeschlagen)\b"
 
 
 def state_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -342,12 +345,33 @@ def state_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if re.search(f"{STATES}|{NO_ORDERS}", Column(name, "text", 1, 1).words))
 
 
+def no_orders(values: Sequence[str]) -> tuple[str, ...]:
+    """Those of a state's values that name what is no order.
+
+    >>> no_orders(("paid", "Refunded", "Failed"))
+    ('Refunded', 'Failed')
+    """
+    named = f"{NO_ORDERS}|{NOT_DONE}"
+    return tuple(value for value in values if re.search(named, Column(value, "text", 1, 1).words))
+
+
+def written_offsets(values: Sequence[str]) -> tuple[str, ...]:
+    """The offsets from UTC at the end of some times; none where they are in UTC.
+
+    >>> written_offsets(("2026-08-29 23:41:01 -0400", "2026-01-29T23:41:01-05:00")), written_offsets(("12:00+00:00",))
+    (('-04:00', '-05:00'), ())
+    """
+    found = (re.search(r":\d{2}(?:\.\d+)? ?([+-]\d{2}):?(\d{2})$", value) for value in values)
+    return tuple(sorted({f"{one[1]}:{one[2]}" for one in found if one} - {"+00:00", "-00:00"}))
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """How a source is read: the settings, and the reason for each part in words.
 
     `time_others` are other columns with times, `counting` is how orders are counted, `rhythm` how the times of the
-    sample lie, and `state` a column whose few values may say which rows are orders.
+    sample lie, and `state` a column whose few values may say which rows are orders. `offsets` are those from UTC that
+    the sample's times are written with, where that is not UTC itself.
     """
 
     settings: SalesSettings
@@ -355,3 +379,4 @@ class Guess:
     rhythm: Rhythm
     time_others: tuple[str, ...] = ()
     state: Column | None = None
+    offsets: tuple[str, ...] = ()

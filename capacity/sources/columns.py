@@ -229,6 +229,7 @@ def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str
     }
 
 
+MANY, FEW = 50, 10  # numbers that show how thousands are parted: with a mark, and too short for one
 CLEAR = 0.01  # share of rows that are written the other way, up to which they are typing errors
 AROUND = (
     r"(?i)(€|\$|£|¥|₹|₽|₺|zł|kč|kr\.?|\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr)\b\.?"
@@ -313,11 +314,25 @@ def _decided(database: duckdb.DuckDBPyConnection, column: NumberColumn, cleaned:
     if not unclear:
         return AmountForm(_amounts_number(cleaned, "."), "")
     sign = "." if counts["unclear_point"] else ","
+    if _are_groups(counts):
+        decimal = "," if sign == "." else "."
+        return AmountForm(_amounts_number(cleaned, decimal), f"numbers with {_sign(sign)} between thousands")
     problem = (
         f"{column.where}: all {unclear} numbers with {_sign(sign)} have three digits after it: thousands or parts?"
     )
     finding = Finding("number_form", "refuse", f"{problem} Give sales.read.decimal: '.' or ',' (--decimal)")
     return AmountForm(_amounts_number(cleaned, "."), "numbers with a decimal point, which is not certain", (finding,))
+
+
+def _are_groups(counts: dict[str, int]) -> bool:
+    """Whether many marks before three digits part thousands.
+
+    Every number of up to three digits is without the mark, and every longer one has it. Parts of numbers would have all
+    numbers alike, or lose their last zeros: of fifty, not one would have fewer than three digits in one case of 200.
+    """
+    one = min(counts["unclear_point"], counts["unclear_comma"]) == 0
+    many = counts["unclear_point"] + counts["unclear_comma"] >= MANY
+    return one and many and counts["short"] >= FEW and not counts["long"]
 
 
 def _evidence() -> dict[str, str]:
@@ -332,7 +347,7 @@ def _evidence() -> dict[str, str]:
         proofs = (_matches(both), _matches(groups), f"({_matches(single)} AND NOT {_matches(three)})")
         found[name] = f"(contains(x, '{mark}') OR contains(x, '{other}')) AND ({' OR '.join(proofs)})"
         found[f"unclear_{name}"] = _matches(three)
-    return found
+    return {**found, "short": _matches(r"[+-]?\d{1,3}"), "long": _matches(r"[+-]?\d{4,}")}
 
 
 def _matches(pattern: str) -> str:

@@ -31,6 +31,7 @@ from capacity.quality.column_roles import (
     state_column,
     time_columns,
     time_of_day_column,
+    written_offsets,
 )
 from capacity.sources.columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.data_frames import NAME, HeldRows
@@ -124,6 +125,7 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
         rhythm,
         tuple(one for one in times if one not in (time, clock)),
         state_column(columns),
+        written_offsets(next(column.values for column in columns if column.name == time)),
     )
 
 

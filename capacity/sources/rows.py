@@ -315,7 +315,8 @@ def _without_totals(database: duckdb.DuckDBPyConnection, columns: Sequence[str],
     if wanted.kept(columns) is not None or ROW_HASH in columns:
         database.execute("UPDATE rejects SET text = NULL")
     count = int((removed or (0,))[0]) + int((rejected or (0,))[0])
-    return (f"{count} lines of totals are left out",) if count else ()
+    lines = "1 line of totals is" if count == 1 else f"{count} lines of totals are"
+    return (f"{lines} left out",) if count else ()
 
 
 def _is_total(columns: Sequence[str], time: str) -> str:

@@ -131,8 +131,15 @@ def likely_columns(path: str, read: ReadSettings) -> tuple[str, ...]:
         widths = Counter(map(len, rows))
         width, count = max(widths.items(), key=lambda one: (one[1] if one[0] > 1 else 0, one[0]), default=(0, 0))
         if width > 1 and (count, width) > most:
-            most, found = (count, width), next(row for row in rows if len(row) == width)
+            most, found = (count, width), _first_header([row for row in rows if len(row) == width])
     return found or (_cells(lines[0], ",", '"') if lines else ())
+
+
+def _first_header(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The first row that is no title: titles are filled up with delimiters, and most of a header has names."""
+    filled = [[place for place, cell in enumerate(row) if cell] for row in rows]
+    named = (row for row, some in zip(rows, filled, strict=True) if some != [0] and 2 * len(some) > len(row) - 1)
+    return next(named, rows[0])
 
 
 def _refuse_other_kinds(head: bytes, name: str) -> None:

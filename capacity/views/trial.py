@@ -27,6 +27,8 @@ MONTH_WEEKS = 4
 LOW, HIGH = 0.05, 0.95  # a 90 % interval
 PLANNED = 0.95
 LISTED = 4  # other columns that are named
+NOTES = 3  # of the audit that are shown
+UNUSED = {"readable_time": "the time is empty or no time, as of a line of totals"}
 NOISY = 0.1  # of a count: what chance alone does to it is said from here on
 
 
@@ -86,13 +88,32 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
         yield "", f"every {state.name!r} counts ({_listed(state.values)}); use {leave} to leave some out"
     yield "steps", f"{duration_text(settings.step)} [--step]"
     if "read in" not in form:
-        yield "clock", f"days begin at midnight in {trial.review.timezone} [--timezone]"
+        written = (
+            f", but times are written at {' and '.join(guess.offsets)}: name your own zone" if guess.offsets else ""
+        )
+        yield (
+            "clock",
+            f"days begin at midnight in {trial.review.timezone}{written if _is_utc(trial) else ''} [--timezone]",
+        )
     holidays = _listed(config.calendar.holidays) if config.calendar.holidays else "none"
     yield "holidays", f"{holidays} [--holidays GB-ENG]"
+    yield from _doubts(trial)
+
+
+def _is_utc(trial: TrialData) -> bool:
+    return trial.review.timezone == "UTC"
+
+
+def _doubts(trial: TrialData) -> Iterator[tuple[str, str]]:
+    """What would stop a plan from these orders, and what else the audit says of how they were read."""
     audit = trial.review.audit
     if audit.verdict != "ok":
         held = "; `capacity plan` refuses such data" if audit.verdict == "refuse" else ""
         yield "quality", f"{audit.verdict}: {'; '.join(audit.reasons)}{held}"
+    for name, rows in audit.failures.items():
+        yield "not used", f"{rows:,} {'row' if rows == 1 else 'rows'}: {UNUSED.get(name, name)}"
+    for note in audit.notes[:NOTES]:
+        yield "note", note
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -136,7 +157,8 @@ def _peak(trial: TrialData, forecast: Forecast) -> str:
 
 
 def _per_step(trial: TrialData) -> str:
-    noun = "" if trial.guess.counting.how == "sum" else "orders "
+    counting = trial.guess.counting
+    noun = f"{counting.column!r} " if counting.how == "sum" else "orders "
     unit = _unit(trial)
     return noun + {"hour": "an hour", "day": "a day", "week": "a week"}.get(unit, f"in {unit}")
 

@@ -15,7 +15,7 @@ import pytest
 from capacity.model import DataError
 from capacity.quality.column_roles import Rhythm
 from capacity.sources.guessing import Given, guess_sales
-from capacity.sources.orders import read_sales
+from capacity.sources.orders import audit_sales, read_sales
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 HOURS = pd.date_range("2025-09-01", periods=24 * 14, freq="h")
@@ -157,6 +157,46 @@ def test_exports_of_common_shapes(name: str) -> None:
     if name != "digits":
         counted = read_sales("orders.csv")
         assert counted.sum() == pytest.approx(read_sales(pd.DataFrame(columns)).sum())
+
+
+def test_titles_filled_up_with_delimiters_are_no_header_and_tickets_come_before_money() -> None:
+    days = pd.date_range("2026-01-01", periods=60)
+    rows = "".join(f"{day:%d.%m.%Y};{day:%a};{200 + day.day};{4600 + day.day},50;23,00\n" for day in days)
+    head = "Daily Sales;;;;\nStore 12;;;;\n\nBusiness Date;Weekday;Tickets;Net Sales;Avg Ticket\n"
+    Path("pos.csv").write_text(f"{head}{rows}Total;;12945;276000,00;\n", encoding="utf-8")
+    guess = guess_sales("pos.csv")
+    assert (guess.settings.time, guess.counting.written, guess.counting.others) == (
+        "Business Date",
+        "Tickets",
+        ("rows", "Net Sales"),
+    )
+    assert read_sales("pos.csv", value="Tickets", step=DAY).sum() == sum(200 + day.day for day in days)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "certain"),
+    [
+        pytest.param([*range(900, 1100)], True, id="every long number has the mark, no short one"),
+        pytest.param([*range(1000, 1200)], False, id="no number is too short for it"),
+        pytest.param([*range(990, 1030)], False, id="too few"),
+    ],
+)
+@pytest.mark.parametrize("mark", [",", "."])
+def test_marks_of_thousands_are_certain_where_short_numbers_have_none(
+    amounts: list[int], certain: bool, mark: str
+) -> None:
+    times = pd.date_range("2026-01-01", periods=len(amounts), freq="h", tz="UTC")
+    written = [f"{amount:,}".replace(",", mark) for amount in amounts]
+    pd.DataFrame({"at": times, "n": written}).to_csv("n.csv", sep=";", index=False)
+    audit = audit_sales("n.csv", value="n")
+    assert [one.rule for one in audit.findings if one.severity == "refuse"] == ([] if certain else ["number_form"])
+    if certain:
+        assert read_sales("n.csv", value="n").sum() == sum(amounts)
+
+
+def test_the_offset_that_times_are_written_with_is_known() -> None:
+    pd.DataFrame({"Created at": [f"2026-06-0{n} 10:00:01 -0400" for n in range(1, 9)]}).to_csv("a.csv", index=False)
+    assert guess_sales("a.csv").offsets == ("-04:00",)
 
 
 def test_a_german_export_with_a_title_and_a_total() -> None:
