@@ -21,6 +21,7 @@ from capacity.sources.judging import Judgement
 from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
+MOST_READ = 5_000_000  # rows of which single ones are compared by their numbers
 LEAST_STEPS, LEAST_REPEATED = 2, 20  # steps and different rows that come twice throughout, before it is no chance
 LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
 FEW_NATURAL = 0.03  # the same of time and number: more, and rows are lines of orders, which share both
@@ -34,7 +35,24 @@ SIGNS = {  # how amounts name their currency; a crown may be that of three count
     "EUR": "€|eur",
     "USD": r"\$|usd|us",
     "GBP": "£|gbp",
-    "JPY": "¥|jpy",
+    "JPY": "¥|円|jpy",
+    "CNY": "元|cny|rmb",
+    "KRW": "₩|krw",
+    "ILS": "₪|ils",
+    "THB": "฿|thb",
+    "PHP": "₱|php",
+    "VND": "₫|vnd",
+    "UAH": "₴|uah",
+    "BRL": r"r\$|brl",
+    "MXN": r"mx\$|mxn",
+    "HKD": r"hk\$|hkd",
+    "TWD": r"nt\$|twd",
+    "SGD": r"s\$|sgd",
+    "HUF": "ft|huf",
+    "RON": "lei|ron",
+    "AED": "aed",
+    "SAR": "sar",
+    "ZAR": "zar",
     "INR": "₹|inr|rs",
     "CHF": "chf|fr",
     "PLN": "zł|pln",
@@ -42,11 +60,11 @@ SIGNS = {  # how amounts name their currency; a crown may be that of three count
     "SEK": "sek",
     "NOK": "nok",
     "DKK": "dkk",
-    "CAD": "cad",
-    "AUD": "aud",
-    "NZD": "nzd",
-    "RUB": "₽",
-    "TRY": "₺",
+    "CAD": r"ca?\$|cad",
+    "AUD": r"au?\$|aud",
+    "NZD": r"nz\$|nzd",
+    "RUB": "₽|rub",
+    "TRY": "₺|try|tl",
 }
 CLEAR = 0.01  # share of rows of other currencies up to which they are typing errors
 MOST = 3  # currencies that a message names
@@ -102,7 +120,7 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
         return None if found.steps < LEAST_STEPS or few else found
 
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
-        return ()
+        return _scattered(judgement) if rows <= MOST_READ else ()
     found = twice(ROW_HASH)
     if found is not None:
         return _equal_rows(found, part)
@@ -110,6 +128,34 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
         found = twice(f"{time}, {number}")
         if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
             return (_changed_orders(_rows(found, part), name, found),)
+        amount = settings.value.sum
+        found = twice(f"{time}, {number}, {quote(amount)}") if amount is not None and found is not None else None
+        if found is not None and found.others <= CLEAR * found.steps:
+            said = (
+                f"{_rows(found, part)} have the time, the {name} and the {amount} of another, in every step: does each "
+                "order come again, as under a total of all groups? A select leaves one of both out"
+            )
+            return (Finding("repeated_rows", "warn", said),)
+    return ()
+
+
+def _scattered(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether single rows come twice: each repeat of an order's number equals its first row in every column.
+
+    Lines of one order share its number too, but differ in a column.
+    """
+    for name, number in _numbers_of_orders(judgement).items():
+        query = f"SELECT count({number}), count(DISTINCT {number}), count(DISTINCT {ROW_HASH}) FROM orders"
+        rows, numbers, different = judgement.source.database.execute(
+            f"{query} WHERE {number} IS NOT NULL"
+        ).fetchone() or (0, 0, 0)
+        again = rows - different
+        if again >= max(LEAST_REPEATED, LEAST_SHARE * rows) and different - numbers <= CLEAR * again:
+            said = (
+                f"{again:,} of {rows:,} rows equal another in every column, also in {name}, which is different in all "
+                f"others: are they there twice? A rule with `unique: {name}` counts each once"
+            )
+            return (Finding("repeated_rows", "warn", said),)
     return ()
 
 
@@ -281,7 +327,7 @@ def _in_text(judgement: Judgement, amount: str) -> list[tuple[str, int]]:
         f"WHEN regexp_matches({text}, {literal(rf'(^|[^a-z])({sign})([^a-z]|$)')}) THEN '{code}'"
         for code, sign in SIGNS.items()
     )
-    named = f"regexp_matches({text}, '[a-z€$£¥₹₽₺]')"
+    named = f"regexp_matches({text}, '[a-z\\p{{Sc}}円元]')"
     query = f"SELECT CASE {cases} END AS c, count(*) FROM raw WHERE {named} AND c IS NOT NULL GROUP BY 1"
     return several(database.execute(query).fetchall())
 

@@ -152,3 +152,53 @@ def test_a_column_that_may_name_zones_is_noted() -> None:
     Path("a.csv").write_text("at,timeZone\n" + "\n".join(f"{at:%Y-%m-%d %H:%M},EST" for at in TIMES), encoding="utf-8")
     (note,) = audit_sales("a.csv", time="at").notes
     assert note.startswith("times are read in UTC, and timeZone may name the zone of each row")
+
+
+def lines_of(orders: pd.Series, *more: str, countries: tuple[str, ...] = ("DE", "FR", "NL")) -> list[str]:
+    named = (countries[place % len(countries)] for place in range(len(orders)))
+    lines = [f"{at:%Y-%m-%d %H:%M:%S},{amount:.2f}" for at, amount in orders.items()]
+    return [*(f"{line},{country}" for line, country in zip(lines, named, strict=True)), *more]
+
+
+def sums_by(unit: str, at: str) -> list[str]:
+    """A line with the sum of all orders of each unit, at a time of its last day."""
+    sums = ORDERS.groupby(ORDERS.index.to_period(unit)).sum()
+    last = [min(period.end_time, TIMES[-1]) for period in sums.index]
+    return [f"{day:%Y-%m-%d} {at},{total:.2f},all" for day, total in zip(last, sums, strict=True)]
+
+
+SUMS = ("granularity", "extreme_amounts")
+GROUPED = {"group": "country"}
+EXTREME = "2026-08-10 12:00:00,999999.99,DE"
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys", "said"),
+    [
+        pytest.param(lines_of(ORDERS), {}, None, id="orders"),
+        pytest.param(lines_of(ORDERS, *sums_by("D", "23:59:59")), {}, "in each of 20 days", id="sums of days"),
+        pytest.param(lines_of(ORDERS, *sums_by("W", "20:15:00")), {}, "in each of 3 weeks", id="sums of weeks"),
+        pytest.param(lines_of(ORDERS, EXTREME), {}, "times what all but 1", id="one amount"),
+        pytest.param(lines_of(ORDERS * 1000, EXTREME), {}, None, id="one large amount"),
+        pytest.param(lines_of(ORDERS, *lines_of(ORDERS, countries=("all",))), GROUPED, "the group 'all'", id="all"),
+        pytest.param(lines_of(ORDERS), GROUPED, None, id="groups"),
+    ],
+)
+def test_sums_and_amounts_that_stand_out_are_found(lines: list[str], keys: dict[str, Any], said: str | None) -> None:
+    found = [one for one in audit("at,amount,country", lines, **keys).findings if one.rule in SUMS]
+    assert bool(found) == (said is not None)
+    assert said is None or said in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("hours", "refused"), [pytest.param(0, False, id="on one clock"), pytest.param(3, True, id="three hours apart")]
+)
+def test_times_with_and_without_a_zone_must_be_of_one_clock(hours: int, *, refused: bool) -> None:
+    rush = pd.Series(1.0, TIMES[(TIMES.hour > 8) & (TIMES.hour < 18)])
+    lines = [
+        f"{at:%Y-%m-%dT%H:%M:%S}Z" if place % 2 else f"{at + pd.Timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}"
+        for place, at in enumerate(rush.index)
+    ]
+    found = audit("at", lines, value={"rows": True})
+    assert refusals(found) == (["granularity"] if refused else [])
+    assert not refused or "seem 3 h later than the others" in found.findings[0].message
