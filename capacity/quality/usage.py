@@ -188,7 +188,9 @@ def unbelievable(usage: pd.DataFrame) -> pd.DataFrame:
         values = usage["cpu"].to_numpy(dtype=float)
         different = len(np.unique(values[~np.isnan(values)]))
         frozen = (
-            _frozen(values[:, None], usage.index)[:, 0] if len(values) >= LEAST_TOLD else np.zeros(len(values), bool)
+            _frozen(values[:, None], pd.DatetimeIndex(usage.index))[:, 0]
+            if len(values) >= LEAST_TOLD
+            else np.zeros(len(values), bool)
         )
         if 0 < frozen.sum() < len(values) / 2 and different > MANY_VALUES * (len(values) - frozen.sum()):
             found["cpu"] |= frozen
