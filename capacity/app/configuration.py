@@ -16,7 +16,7 @@ from capacity.model.settings import PrometheusSettings
 FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it: ten times as fast
 
 
-class _OnceLoader(FAST):
+class _OnceLoader(FAST):  # type: ignore[misc]  # which of two loaders is known when it runs
     """The safe loader, which refuses a mapping that has a key twice: PyYAML would take the last without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:

@@ -13,9 +13,9 @@ import pandas as pd
 
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
-from capacity.quality.column_roles import currency_names
+from capacity.quality.column_roles import currency_names, is_number_of_something
 from capacity.quality.composition import shown
-from capacity.quality.usual import unit_change
+from capacity.quality.usual import level_change, unit_change
 from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
@@ -29,6 +29,9 @@ TELLING = 0.4  # different numbers by rows, from which they tell orders apart: t
 MOST_STEPS = 3  # steps that come twice by those that do not: where nearly all do, each order has two rows
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
 HOUR = 3600
+OTHER_SIZE = 90.0  # times, by which the mean amount of a day changes where the column holds something else
+FEW_ITEMS = 20  # different values of a choice among some, such as countries
+OFTEN_ALL = 0.25  # share of busy steps that have all of them
 SAFE = 2**53  # whole numbers above it have no place in a double
 
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
@@ -288,15 +291,53 @@ def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) 
         "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     rows = database.execute(query).fetchall()
-    changed = unit_change(np.array([mean for _, mean in rows], dtype=float))
+    means = np.array([mean for _, mean in rows], dtype=float)
+    changed = unit_change(means)
     if changed is None:
-        return ()
+        return _other_size(settings.value.sum, level_change(means), [day for day, _ in rows])
     since = datetime.fromtimestamp(rows[changed[0]][0], UTC)
     said = (
         f"{settings.value.sum}: expected amounts of one unit, got about {changed[1]:.3g} times those before from "
         f"{since:%Y-%m-%d} on: convert them, leave the older ones out, or count orders"
     )
     return (Finding("units", "refuse", said),)
+
+
+def _other_size(amount: str, changed: tuple[int, float] | None, days: Sequence[float]) -> tuple[Finding, ...]:
+    """That amounts are of another size from a day on, as where columns were exchanged; a price rises less."""
+    if changed is None or max(changed[1], 1 / changed[1]) < OTHER_SIZE:
+        return ()
+    said = (
+        f"{amount}: expected amounts of one size, got about {changed[1]:.3g} times those before from "
+        f"{datetime.fromtimestamp(days[changed[0]], UTC):%Y-%m-%d} on: does the column still hold the same?"
+    )
+    return (Finding("units", "warn", said),)
+
+
+def value_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether what is counted can be counted: no sum of order numbers, no different values of a choice among some."""
+    amount, item = settings.value.sum, settings.value.count_distinct
+    if amount is not None and is_number_of_something(amount):
+        said = f"{amount}: expected amounts, got a column whose name says that its numbers tell things apart"
+        return (Finding("value", "warn", f"{said}: set value to what was sold, or to the orders counted"),)
+    if item is None:
+        return ()
+    steps = (
+        "SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE aside = 0 "
+        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1"
+    )
+    query = (
+        f"SELECT max(most), avg(CAST(v = most AS INTEGER)) FILTER (n >= 4 * most), count(*) FILTER (n >= 4 * most) "
+        f"FROM (SELECT *, max(v) OVER () AS most FROM ({steps}))"
+    )
+    most, share, count = database.execute(query).fetchone() or (None, None, 0)
+    if most is None or count < LEAST_REPEATED or most > FEW_ITEMS or share < OFTEN_ALL:
+        return ()
+    said = (
+        f"{item}: expected identifiers of orders, got at most {most:.0f} different values in a step, however many rows "
+        f"it has: set value: {{count_distinct: ...}} to the number of the order, or value: {{rows: true}}"
+    )
+    return (Finding("value", "warn", said),)
 
 
 def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
+from math import gcd
 
 import duckdb
 import numpy as np
@@ -130,12 +131,38 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
         f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({steps})"
     )
     exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
+    if exact and days >= LEAST_DAYS and times > 1 and rows > 1 / MEASURED:
+        return _every_so_often(database, settings)
     if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
-        return None
+        return _one_time(database)
     return (
         f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
         "days, as dates have: set step: 1d, or give a column with date and time of day"
     )
+
+
+def _every_so_often(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> str | None:
+    """Whether all rows lie at the start of every second, third, ... step of the day: their times were rounded to it."""
+    day, step = int(timedelta(days=1).total_seconds()), int(settings.step.total_seconds())
+    query = f"SELECT DISTINCT step_start % {day} FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+    apart = gcd(day, *(int(at) for (at,) in database.execute(query).fetchall()))
+    if apart <= step:
+        return None
+    length = duration_text(timedelta(seconds=apart))
+    return (
+        f"expected times within each step of {duration_text(settings.step)}, got rows every {length} alone, as rounded "
+        f"times have: set step: {length}, or give a column with the whole time"
+    )
+
+
+def _one_time(database: duckdb.DuckDBPyConnection) -> str | None:
+    """Whether all rows have one time, as that of their export."""
+    query = f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD}"
+    first, last, rows = database.execute(query).fetchone() or (None, None, 0)
+    if first is None or first != last or rows < LEAST_ROWS:
+        return None
+    at = pd.Timestamp(first, unit="s", tz="UTC")
+    return f"expected the times of orders, got {at:%Y-%m-%dT%H:%MZ} in all {int(rows):,} rows: name another column"
 
 
 def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
@@ -309,7 +336,7 @@ def _totals_anywhere(judgement: Judgement) -> str | None:
             f"SELECT step_start, sum(CAST(value AS DOUBLE)) AS v FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
         )
         units = f"SELECT sum(v) AS v, max(v) AS m, count(*) AS n FROM ({steps} GROUP BY 1) GROUP BY {began}"
-        gate = f"SELECT count(*) FILTER (n >= {LEAST_STEPS} AND m >= 0.49 * v), count(*) FROM ({units})"
+        gate = f"SELECT count(*) FILTER (n >= {LEAST_STEPS} AND m > 0 AND m >= 0.49 * v), count(*) FROM ({units})"
         half, count = database.execute(gate).fetchone() or (0, 0)
         if half < max(least, OFTEN * count):
             continue

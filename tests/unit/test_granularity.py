@@ -202,3 +202,48 @@ def test_times_with_and_without_a_zone_must_be_of_one_clock(hours: int, *, refus
     found = audit("at", lines, value={"rows": True})
     assert refusals(found) == (["granularity"] if refused else [])
     assert not refused or "seem 3 h later than the others" in found.findings[0].message
+
+
+EVENTS = pd.DatetimeIndex(TIMES)
+
+
+@pytest.mark.parametrize(
+    ("at", "keys", "said"),
+    [
+        pytest.param(EVENTS, {}, None, id="whole times"),
+        pytest.param(EVENTS.floor("6h"), {}, "set step: 6h", id="rounded to six hours"),
+        pytest.param(EVENTS.floor("h"), {"step": "15m"}, "set step: 1h", id="rounded to hours for quarters"),
+        pytest.param(EVENTS.floor("h"), {}, None, id="rounded to the step"),
+        pytest.param(EVENTS[:1].repeat(60), {}, "in all 60 rows: name another column", id="one time for all"),
+    ],
+)
+def test_times_that_are_rounded_or_one_for_all_are_refused(
+    at: pd.DatetimeIndex, keys: dict[str, Any], said: str | None
+) -> None:
+    found = audit("at", [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in at], value={"rows": True}, **keys)
+    assert refusals(found) == ([] if said is None else ["granularity"])
+    assert said is None or said in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        pytest.param({"sum": "amount"}, None, id="amounts"),
+        pytest.param({"sum": "order_id"}, "its numbers tell things apart", id="numbers of orders"),
+        pytest.param({"sum": "zip_code"}, "its numbers tell things apart", id="postcodes"),
+        pytest.param({"count_distinct": "order_id"}, None, id="orders"),
+        pytest.param({"count_distinct": "country"}, "at most 3 different values in a step", id="countries"),
+    ],
+)
+def test_what_cannot_be_counted_is_told(value: dict[str, str], said: str | None) -> None:
+    lines = [f"{line},{place},{10115 + place % 70}" for place, line in enumerate(lines_of(ORDERS))]
+    found = audit("at,amount,country,order_id,zip_code", lines, value=value, step="6h")
+    told = [one.message for one in found.findings if one.rule == "value"]
+    assert (said in told[0]) if said else not told
+
+
+def test_a_column_that_holds_something_else_from_a_day_on_is_told() -> None:
+    moved = ORDERS.where(TIMES[2000] > TIMES, 290 * ORDERS)
+    told = [one.message for one in audit("at,amount,country", lines_of(moved)).findings if one.rule == "units"]
+    assert "about 2" in told[0]
+    assert "does the column still hold the same" in told[0]
