@@ -13,17 +13,17 @@ from capacity.model import ConfigError
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import PrometheusSettings
 
-SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C where PyYAML was built with it: ten times as fast
+FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it: ten times as fast
 
 
-class _OnceLoader(SAFE):  # type: ignore[misc, valid-type]  # which of two loaders is known when it runs
+class _OnceLoader(FAST):  # type: ignore[misc]  # which of two loaders is known when it runs
     """The safe loader, which refuses a mapping that has a key twice: PyYAML would take the last without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """The mapping of a node."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
             place = f"line {node.start_mark.line + 1}"
             raise yaml.YAMLError(f"the key {twice!r} twice in the block that begins in {place}: keep one of them")
         return super().construct_mapping(node, deep)

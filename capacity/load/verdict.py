@@ -124,9 +124,8 @@ def _notes(learned: Learned) -> tuple[str, ...]:
             f"now {learned.drift_ratio:.2f} times what it was; only data since then is used"
         )
     if response.lag:
-        notes.append(
-            f"load comes {_duration_text(abs(response.lag))} {'after' if response.lag > NONE else 'before'} its orders"
-        )
+        side = "after" if response.lag > NONE else "before"
+        notes.append(f"load comes {_duration_text(abs(response.lag))} {side} its orders{_clock_doubt(response.lag)}")
     if response.saturation is not None:
         notes.append(
             f"load flattens as sales rise (half its slope is lost at {response.saturation:.4g} sales/h): caches, or a "
@@ -137,6 +136,17 @@ def _notes(learned: Learned) -> tuple[str, ...]:
             f"the hour of the week explains {learned.residual_season:.0%} of what sales leave; it is planned for"
         )
     return tuple(notes)
+
+
+def _clock_doubt(lag: timedelta) -> str:
+    """That a lag of whole hours may be that of a clock, as where local times are written as UTC; else empty.
+
+    >>> _clock_doubt(timedelta(minutes=25)), _clock_doubt(timedelta(hours=2))[:31]
+    ('', '; if the work is not done then,')
+    """
+    if lag == NONE or lag % timedelta(hours=1):
+        return ""
+    return "; if the work is not done then, one of them is on another clock: compare sales.timezone and usage.timezone"
 
 
 def _duration_text(span: timedelta) -> str:

@@ -310,6 +310,22 @@ def order_number_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(told, key=lambda one: one[0]))
 
 
+NUMBERS_OF_SOMETHING = (
+    r"\b(zip|zipcode|postal|postcode|plz|phone|telephone|telefon|mobile|fax|year|month|jahr|monat|sku|ean|gtin|"
+    r"latitude|longitude|lat|lon|lng)\b"
+)
+
+
+def is_number_of_something(name: str) -> bool:
+    """Whether a column's name says that its numbers tell things apart, so that their sum means nothing.
+
+    >>> [is_number_of_something(name) for name in ("order_id", "ZipCode", "amount", "customer.phone", "years")]
+    [True, True, False, True, False]
+    """
+    words = Column(name, "text", 1, 1).words
+    return bool(order_number_names([name])) or re.search(NUMBERS_OF_SOMETHING, words) is not None
+
+
 def _is_amount_like(column: Column) -> bool:
     """Whether numbers have parts: an identifier has none."""
     return column.kind == "number" and any("." in value and not value.endswith(".0") for value in column.values)

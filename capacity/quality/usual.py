@@ -307,6 +307,16 @@ def unit_change(values: Array) -> tuple[int, float] | None:
     (24, 1000)
     >>> unit_change(np.concatenate([cores, 5 * cores]))
     """
+    changed = level_change(values)
+    return changed if changed is not None and np.abs(FACTORS - abs(np.log(changed[1]))).min() <= NEARLY else None
+
+
+def level_change(values: Array) -> tuple[int, float] | None:
+    """From which place on values are larger or smaller than all before, and how many times; None where they are not.
+
+    >>> level_change(np.array([1.0, 2, 1, 2, 1, 2, 200, 100, 200, 100, 200, 100]))
+    (6, 100.0)
+    """
     there = np.flatnonzero(np.nan_to_num(values) > 0)
     logs = np.log(values[there])
     if len(logs) < 2 * LEAST_SIDE:
@@ -318,7 +328,7 @@ def unit_change(values: Array) -> tuple[int, float] | None:
     before, after = logs[:place], logs[place:]
     moved = float(np.median(after) - np.median(before))
     low, high = (before, after) if moved > 0 else (after, before)
-    if min(len(low), len(high)) < LEAST_SIDE or np.abs(FACTORS - abs(moved)).min() > NEARLY:
+    if min(len(low), len(high)) < LEAST_SIDE:
         return None
     if np.quantile(high, 0.1) - np.quantile(low, 0.9) < np.log(APART):
         return None

@@ -15,12 +15,11 @@ from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names, order_number_names, state_names
 from capacity.quality.time_forms import ASCII_DIGITS, DIRECTIONS, FOREIGN_DIGITS
 from capacity.sources.sql import GROUP, NOT_NEGATIVE, PLAUSIBLE, ROW_HASH, TIME, VALUE, hash_of, is_ours, literal, quote
-from capacity.sources.time_columns import is_iso, is_zoned
+from capacity.sources.time_columns import OFFSET, is_iso, is_zoned
 
 ALL = {"columns", "orders"}  # words of SQL that mean every column: COLUMNS(*), and the relation as a whole
 
 FIRST = 2048  # rows that can rule a type out; only all rows together can confirm one
-OFFSET = r"(?:Z|[+](?:0\d|1[0-4])|-(?:0[1-9]|1[0-2]|00(?::?00)?$))(?::?(?:00|15|30|45))?$"  # that a place on earth has
 MOST_DIGITS = 17  # a longer number is not what a double holds: it stays text
 
 
@@ -232,7 +231,9 @@ def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str
 MANY, FEW = 50, 10  # numbers that show how thousands are parted: with a mark, and too short for one
 CLEAR = 0.01  # share of rows that are written the other way, up to which they are typing errors
 AROUND = (
-    r"(?i)(€|\$|£|¥|₹|₽|₺|zł|kč|kr\.?|\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr)\b\.?"
+    r"(?i)((?:\b(?:r|a|c|s|hk|nt|nz|us|mx|ca|au))?\$|\p{Sc}|zł|kč|kr\.?|円|元|"
+    r"\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr|huf|ft|ron|lei|bgn|brl|mxn|ars|clp|cop|zar|"
+    r"aed|sar|ils|try|tl|rub|uah|thb|idr|rp|myr|rm|php|vnd|krw|cny|rmb|hkd|twd|sgd)\b\.?"
     r"|^=?\"|\"$|[\s\x{00A0}\x{202F}\x{2009}'’_])"
 )
 PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"

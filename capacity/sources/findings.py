@@ -13,14 +13,15 @@ import pandas as pd
 
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
-from capacity.quality.column_roles import currency_names
+from capacity.quality.column_roles import currency_names, is_number_of_something
 from capacity.quality.composition import shown
-from capacity.quality.usual import unit_change
+from capacity.quality.usual import level_change, unit_change
 from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
+MOST_READ = 5_000_000  # rows of which single ones are compared by their numbers
 LEAST_STEPS, LEAST_REPEATED = 2, 20  # steps and different rows that come twice throughout, before it is no chance
 LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
 FEW_NATURAL = 0.03  # the same of time and number: more, and rows are lines of orders, which share both
@@ -28,13 +29,33 @@ TELLING = 0.4  # different numbers by rows, from which they tell orders apart: t
 MOST_STEPS = 3  # steps that come twice by those that do not: where nearly all do, each order has two rows
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
 HOUR = 3600
+OTHER_SIZE = 90.0  # times, by which the mean amount of a day changes where the column holds something else
+FEW_ITEMS = 20  # different values of a choice among some, such as countries
+OFTEN_ALL = 0.25  # share of busy steps that have all of them
 SAFE = 2**53  # whole numbers above it have no place in a double
 
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
     "EUR": "€|eur",
     "USD": r"\$|usd|us",
     "GBP": "£|gbp",
-    "JPY": "¥|jpy",
+    "JPY": "¥|円|jpy",
+    "CNY": "元|cny|rmb",
+    "KRW": "₩|krw",
+    "ILS": "₪|ils",
+    "THB": "฿|thb",
+    "PHP": "₱|php",
+    "VND": "₫|vnd",
+    "UAH": "₴|uah",
+    "BRL": r"r\$|brl",
+    "MXN": r"mx\$|mxn",
+    "HKD": r"hk\$|hkd",
+    "TWD": r"nt\$|twd",
+    "SGD": r"s\$|sgd",
+    "HUF": "ft|huf",
+    "RON": "lei|ron",
+    "AED": "aed",
+    "SAR": "sar",
+    "ZAR": "zar",
     "INR": "₹|inr|rs",
     "CHF": "chf|fr",
     "PLN": "zł|pln",
@@ -42,11 +63,11 @@ SIGNS = {  # how amounts name their currency; a crown may be that of three count
     "SEK": "sek",
     "NOK": "nok",
     "DKK": "dkk",
-    "CAD": "cad",
-    "AUD": "aud",
-    "NZD": "nzd",
-    "RUB": "₽",
-    "TRY": "₺",
+    "CAD": r"ca?\$|cad",
+    "AUD": r"au?\$|aud",
+    "NZD": r"nz\$|nzd",
+    "RUB": "₽|rub",
+    "TRY": "₺|try|tl",
 }
 CLEAR = 0.01  # share of rows of other currencies up to which they are typing errors
 MOST = 3  # currencies that a message names
@@ -102,7 +123,7 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
         return None if found.steps < LEAST_STEPS or few else found
 
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
-        return ()
+        return _scattered(judgement) if rows <= MOST_READ else ()
     found = twice(ROW_HASH)
     if found is not None:
         return _equal_rows(found, part)
@@ -110,6 +131,34 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
         found = twice(f"{time}, {number}")
         if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
             return (_changed_orders(_rows(found, part), name, found),)
+        amount = settings.value.sum
+        found = twice(f"{time}, {number}, {quote(amount)}") if amount is not None and found is not None else None
+        if found is not None and found.others <= CLEAR * found.steps:
+            said = (
+                f"{_rows(found, part)} have the time, the {name} and the {amount} of another, in every step: does each "
+                "order come again, as under a total of all groups? A select leaves one of both out"
+            )
+            return (Finding("repeated_rows", "warn", said),)
+    return ()
+
+
+def _scattered(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether single rows come twice: each repeat of an order's number equals its first row in every column.
+
+    Lines of one order share its number too, but differ in a column.
+    """
+    for name, number in _numbers_of_orders(judgement).items():
+        query = f"SELECT count({number}), count(DISTINCT {number}), count(DISTINCT {ROW_HASH}) FROM orders"
+        rows, numbers, different = judgement.source.database.execute(
+            f"{query} WHERE {number} IS NOT NULL"
+        ).fetchone() or (0, 0, 0)
+        again = rows - different
+        if again >= max(LEAST_REPEATED, LEAST_SHARE * rows) and different - numbers <= CLEAR * again:
+            said = (
+                f"{again:,} of {rows:,} rows equal another in every column, also in {name}, which is different in all "
+                f"others: are they there twice? A rule with `unique: {name}` counts each once"
+            )
+            return (Finding("repeated_rows", "warn", said),)
     return ()
 
 
@@ -242,15 +291,53 @@ def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) 
         "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     rows = database.execute(query).fetchall()
-    changed = unit_change(np.array([mean for _, mean in rows], dtype=float))
+    means = np.array([mean for _, mean in rows], dtype=float)
+    changed = unit_change(means)
     if changed is None:
-        return ()
+        return _other_size(settings.value.sum, level_change(means), [day for day, _ in rows])
     since = datetime.fromtimestamp(rows[changed[0]][0], UTC)
     said = (
         f"{settings.value.sum}: expected amounts of one unit, got about {changed[1]:.3g} times those before from "
         f"{since:%Y-%m-%d} on: convert them, leave the older ones out, or count orders"
     )
     return (Finding("units", "refuse", said),)
+
+
+def _other_size(amount: str, changed: tuple[int, float] | None, days: Sequence[float]) -> tuple[Finding, ...]:
+    """That amounts are of another size from a day on, as where columns were exchanged; a price rises less."""
+    if changed is None or max(changed[1], 1 / changed[1]) < OTHER_SIZE:
+        return ()
+    said = (
+        f"{amount}: expected amounts of one size, got about {changed[1]:.3g} times those before from "
+        f"{datetime.fromtimestamp(days[changed[0]], UTC):%Y-%m-%d} on: does the column still hold the same?"
+    )
+    return (Finding("units", "warn", said),)
+
+
+def value_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether what is counted can be counted: no sum of order numbers, no different values of a choice among some."""
+    amount, item = settings.value.sum, settings.value.count_distinct
+    if amount is not None and is_number_of_something(amount):
+        said = f"{amount}: expected amounts, got a column whose name says that its numbers tell things apart"
+        return (Finding("value", "warn", f"{said}: set value to what was sold, or to the orders counted"),)
+    if item is None:
+        return ()
+    steps = (
+        "SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE aside = 0 "
+        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1"
+    )
+    query = (
+        f"SELECT max(most), avg(CAST(v = most AS INTEGER)) FILTER (n >= 4 * most), count(*) FILTER (n >= 4 * most) "
+        f"FROM (SELECT *, max(v) OVER () AS most FROM ({steps}))"
+    )
+    most, share, count = database.execute(query).fetchone() or (None, None, 0)
+    if most is None or count < LEAST_REPEATED or most > FEW_ITEMS or share < OFTEN_ALL:
+        return ()
+    said = (
+        f"{item}: expected identifiers of orders, got at most {most:.0f} different values in a step, however many rows "
+        f"it has: set value: {{count_distinct: ...}} to the number of the order, or value: {{rows: true}}"
+    )
+    return (Finding("value", "warn", said),)
 
 
 def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:
@@ -281,7 +368,7 @@ def _in_text(judgement: Judgement, amount: str) -> list[tuple[str, int]]:
         f"WHEN regexp_matches({text}, {literal(rf'(^|[^a-z])({sign})([^a-z]|$)')}) THEN '{code}'"
         for code, sign in SIGNS.items()
     )
-    named = f"regexp_matches({text}, '[a-z€$£¥₹₽₺]')"
+    named = f"regexp_matches({text}, '[a-z\\p{{Sc}}円元]')"
     query = f"SELECT CASE {cases} END AS c, count(*) FROM raw WHERE {named} AND c IS NOT NULL GROUP BY 1"
     return several(database.execute(query).fetchall())
 

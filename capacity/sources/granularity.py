@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
+from math import gcd
 
 import duckdb
 import numpy as np
@@ -13,6 +15,7 @@ from capacity.model.arrays import Array
 from capacity.model.fields import duration_text
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
+from capacity.quality.composition import shown
 from capacity.quality.usual import only_adds_up
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.sql import literal, quote
@@ -37,13 +40,23 @@ SAME = 0.005  # of a total: how far the sum of its rows may be from it
 SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
 DOUBLED = (1.5, 2.6)  # times the usual of the time of day that two totals of one step are
 EXACT = 0.5  # the same where every row is at the start of a step
+MOST_EXTREME, EXTREME = 3, 20.0  # steps that may be larger than all others, and how many times
+EXTREME_SHARE = 0.05  # of the whole, from which such a step changes a plan
+UNITS = {"day": 5, "week": 3, "month": 2}  # of which totals stand among rows, and how many units must have one
+LEAST_ZONED = 200  # rows with and without a zone, from which their hours of the day are compared
+LEAST_GAIN = 0.05  # log-likelihood per row that a move of some hours must gain
+LEAST_STEPS = 4  # of such a unit
 TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
 
 def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
-    found = _findings(judgement.settings, [_twelve_hours(judgement), _totals_among_rows(judgement)])
-    return (*found, *totals_findings(judgement.source.database, judgement.settings, judgement.timezone))
+    looked = (_twelve_hours(judgement), _totals_among_rows(judgement), _zones_apart(judgement))
+    found = _findings(judgement.settings, looked)
+    found += totals_findings(judgement.source.database, judgement.settings, judgement.timezone)
+    if judgement.settings.value.sum is None or any(one.rule == "granularity" for one in found):
+        return found
+    return (*_findings(judgement.settings, [_totals_anywhere(judgement)]), *found)
 
 
 def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
@@ -53,7 +66,54 @@ def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings
         steps = _steps(database)
         daily = _daily_totals(steps, timezone)
         found += [_longer_totals(steps), daily or _twice(steps, settings), _added_up(steps)]
-    return _findings(settings, found)
+    if settings.group is not None:
+        found.append(_group_of_all(database, settings.group))
+    return (*_findings(settings, found), *_extreme_step(database, settings))
+
+
+def _group_of_all(database: duckdb.DuckDBPyConnection, group: str) -> str | None:
+    """Whether one group is the sum of all others in nearly every step, as exports of several levels have it."""
+    good = f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+    query = (
+        f"SELECT grp FROM (SELECT grp, sum(CAST(value AS DOUBLE)) AS v {good} GROUP BY 1), "
+        f"(SELECT sum(CAST(value AS DOUBLE)) AS v_all, count(DISTINCT grp) AS groups {good}) "
+        f"WHERE groups > 2 AND v_all > 0 AND abs(2 * v - v_all) <= {SAME} * v_all LIMIT 1"
+    )
+    row = database.execute(query).fetchone()
+    if row is None:
+        return None
+    amount = "sum(CAST(value AS DOUBLE))"
+    steps = f"SELECT step_start, {amount} FILTER (grp = $1) AS own, {amount} AS v {good} GROUP BY 1"
+    same = f"SELECT avg(CAST(abs(2 * coalesce(own, 0) - v) <= {SAME} * v AS INTEGER)), count(*) FROM ({steps})"
+    share, count = database.execute(same, [row[0]]).fetchone() or (0.0, 0)
+    if count < LEAST_ROWS or share < SINGLE:
+        return None
+    return (
+        f"expected each amount once, got the group {shown(str(row[0]))} of {group}, which is the sum of all others: "
+        "leave it out with a select"
+    )
+
+
+def _extreme_step(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether up to three steps are so much larger than all others that one row of them may be wrong."""
+    if settings.value.sum is None:
+        return ()
+    query = (
+        f"SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    total, steps = database.execute(f"SELECT sum(v), count(*) FROM ({query})").fetchone() or (0.0, 0)
+    top = database.execute(f"{query} LIMIT {MOST_EXTREME + 1}").fetchall()
+    for place, (one, other) in enumerate(pairwise(top), start=1):
+        if steps >= LEAST_ROWS and one[1] >= max(EXTREME * other[1], EXTREME_SHARE * total) > 0 < other[1]:
+            at = pd.Timestamp(top[0][0], unit="s", tz="UTC")
+            said = (
+                f"{settings.value.sum}: expected steps of one size, got {top[0][1]:.6g} in that of "
+                f"{at:%Y-%m-%dT%H:%MZ}, {top[0][1] / other[1]:.4g} times what all but {place} have: is an amount "
+                "wrong? A rule with `range` leaves it out"
+            )
+            return (Finding("extreme_amounts", "warn", said),)
+    return ()
 
 
 def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
@@ -71,12 +131,38 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
         f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({ROWS_BY_STEP})"
     )
     exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
+    if exact and days >= LEAST_DAYS and times > 1 and rows > 1 / MEASURED:
+        return _every_so_often(database, settings)
     if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
-        return None
+        return _one_time(database)
     return (
         f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
         "days, as dates have: set step: 1d, or give a column with date and time of day"
     )
+
+
+def _every_so_often(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> str | None:
+    """Whether all rows lie at the start of every second, third, ... step of the day: their times were rounded to it."""
+    day, step = int(timedelta(days=1).total_seconds()), int(settings.step.total_seconds())
+    query = f"SELECT DISTINCT step_start % {day} FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+    apart = gcd(day, *(int(at) for (at,) in database.execute(query).fetchall()))
+    if apart <= step:
+        return None
+    length = duration_text(timedelta(seconds=apart))
+    return (
+        f"expected times within each step of {duration_text(settings.step)}, got rows every {length} alone, as rounded "
+        f"times have: set step: {length}, or give a column with the whole time"
+    )
+
+
+def _one_time(database: duckdb.DuckDBPyConnection) -> str | None:
+    """Whether all rows have one time, as that of their export."""
+    query = f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD}"
+    first, last, rows = database.execute(query).fetchone() or (None, None, 0)
+    if first is None or first != last or rows < LEAST_ROWS:
+        return None
+    at = pd.Timestamp(first, unit="s", tz="UTC")
+    return f"expected the times of orders, got {at:%Y-%m-%dT%H:%MZ} in all {int(rows):,} rows: name another column"
 
 
 def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
@@ -235,6 +321,61 @@ def _totals_among_rows(judgement: Judgement) -> str | None:
                 f"other rows of the {unit}{' before' if after > same else ''}: leave these totals out"
             )
     return None
+
+
+def _totals_anywhere(judgement: Judgement) -> str | None:
+    """Whether one row of nearly every day, week or month is the sum of its others, at whatever time it is.
+
+    Rows are read only where one step of nearly each has half of all that it has.
+    """
+    database, zone = judgement.source.database, literal(judgement.timezone)
+    for unit, least in UNITS.items():
+        began = f"date_trunc('{unit}', timezone({zone}, to_timestamp(step_start)))"
+        steps = (
+            f"SELECT step_start, sum(CAST(value AS DOUBLE)) AS v FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+        )
+        units = f"SELECT sum(v) AS v, max(v) AS m, count(*) AS n FROM ({steps} GROUP BY 1) GROUP BY {began}"
+        gate = f"SELECT count(*) FILTER (n >= {LEAST_STEPS} AND m > 0 AND m >= 0.49 * v), count(*) FROM ({units})"
+        half, count = database.execute(gate).fetchone() or (0, 0)
+        if half < max(least, OFTEN * count):
+            continue
+        query = (
+            f"SELECT sum({OWN}value) AS v, max({OWN}value) AS m, count(*) AS n FROM {judgement.rows()} "
+            f"WHERE {OWN}failed = 0 AND {OWN}aside = 0 GROUP BY date_trunc('{unit}', timezone({zone}, {OWN}moment))"
+        )
+        same = f"SELECT count(*) FROM ({query}) WHERE n >= {LEAST_STEPS} AND abs(v - 2 * m) <= {SAME} * m"
+        found = (database.execute(same).fetchone() or (0,))[0]
+        if found >= max(least, OFTEN * count):
+            return (
+                f"expected each amount once, got one row in each of {found} {unit}s that is the sum of the others: "
+                "leave these totals out"
+            )
+    return None
+
+
+def _zones_apart(judgement: Judgement) -> str | None:
+    """Whether rows that name no zone have the hours of the day of those that do, only some hours later or earlier."""
+    zoned = judgement.time.own_zone
+    if zoned is None:
+        return None
+    local = f"timezone({literal(judgement.timezone)}, {judgement.time.instant})"
+    query = f"SELECT {zoned}, hour({local}) AS h, count(*) FROM orders WHERE h IS NOT NULL GROUP BY ALL"
+    hours = np.zeros((2, 24))
+    for own, hour, count in judgement.source.database.execute(query).fetchall():
+        hours[int(own), hour] += count
+    told, silent = hours[1], hours[0]
+    if min(told.sum(), silent.sum()) < LEAST_ZONED:
+        return None
+    shape = (told + 1) / (told.sum() + 24)
+    gains = [float(silent @ np.log(np.roll(shape, move) / shape)) / silent.sum() for move in range(24)]
+    move = int(np.argmax(gains))
+    if gains[move] < LEAST_GAIN:
+        return None
+    side = f"{move} h later" if move <= 12 else f"{24 - move} h earlier"
+    return (
+        f"expected times of one clock, got {int(silent.sum()):,} that name no zone, which seem {side} than the others "
+        f"if they are read in {judgement.time_zone()}; set sales.timezone to their clock, or export all with a zone"
+    )
 
 
 def _twelve_hours(judgement: Judgement) -> str | None:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -404,8 +405,31 @@ def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
         raise DataError(f"calendar.columns: {file.name} cannot be read: {one_line(error)}") from error
     if len(frame) and local.isna().all():
         raise DataError(f"calendar.columns: {file.name} cannot be read: expected times in its first column")
+    unread = next((place for place, moment in enumerate(moments) if moment is None), None)
+    if unread is not None:
+        raise DataError(
+            f"calendar.columns: {file.name} line {unread + 2}: expected a time such as 2026-11-27 18:00, got "
+            f"{str(frame.index[unread])[:40]!r}"
+        )
     frame.index = local
-    return frame.loc[frame.index.notna()].rename_axis(index=None)
+    known = frame.loc[frame.index.notna()].rename_axis(index=None)
+    _refuse_unusable(known, file.name)
+    return known
+
+
+def _refuse_unusable(frame: pd.DataFrame, file: str) -> None:
+    """Refuse columns that are no numbers, and times that are there twice: nobody can say which row counts."""
+    twice = frame.index[frame.index.duplicated()]
+    if len(twice):
+        raise DataError(f"calendar.columns: {file}: expected each time once, got {twice[0]} twice; keep one of them")
+    for name, column in frame.items():
+        values = pd.to_numeric(column, errors="coerce")
+        wrong = column[column.notna() & ~np.isfinite(values.to_numpy(dtype=float))]
+        if len(wrong):
+            raise DataError(
+                f"calendar.columns: {file}: expected numbers in {name!r}, got {str(wrong.iloc[0])[:40]!r}; write them "
+                "with a decimal point and without units"
+            )
 
 
 def _instant(moment: Moment | None, timezone: str) -> Any:

@@ -24,7 +24,7 @@ from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings
+from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings, value_findings
 from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
@@ -115,7 +115,7 @@ class OrderTable:
             read = f"times without a zone are read in {zone}" if counted.naive else "its times name their zone"
             counting = f"{settings.time}: counted in its database; {read}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
-            found += unit_findings(database, settings)
+            found += (*unit_findings(database, settings), *value_findings(database, settings))
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
@@ -132,6 +132,7 @@ class OrderTable:
             *granularity_findings(judgement),
             *currency_findings(judgement),
             *unit_findings(database, settings),
+            *value_findings(database, settings),
             *id_findings(judgement),
             *repetition_findings(judgement),
         )

@@ -26,9 +26,20 @@ MOST_TITLES = 60  # lines before the header
 MOST_PARTS = 5  # lines that the header goes on over
 QUOTES: Final = ('"', "'")
 DELIMITERS: Final = (",", ";", "\t", "|")
+RARE_DELIMITERS: Final = ("^", "~", "\x01", "\x1f")  # taken only where they divide the columns that are asked for
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 WORKBOOKS = (".xlsx", ".xlsm", ".ods")
 ZIP, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .zip, .xlsx and .ods; .xls
+KINDS: Final = (  # how files begin that are neither text nor compressed, and what reads them
+    (b"SQLite format 3\x00", "an SQLite database", "give {url: sqlite:///..., query: SELECT ...}"),
+    (b"PAR1", "Parquet", "give the file a name that ends with .parquet"),
+    (b"ORC", "ORC", "export it as Parquet or CSV"),
+    (b"Obj\x01", "Avro", "export it as Parquet or CSV"),
+    (b"ARROW1", "Arrow", "export it as Parquet or CSV"),
+    (b"FEA1", "Feather", "export it as Parquet or CSV"),
+    (b"\x89HDF", "HDF5", "export it as Parquet or CSV"),
+    (b"%PDF", "PDF", "export it as CSV"),
+)
 COMPRESSED: Final = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -149,6 +160,13 @@ def _refuse_other_kinds(head: bytes, name: str) -> None:
     packed = next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), None)
     if packed is not None:
         raise DataError(f"{name}: expected CSV, plain or as .gz, .zst or .zip, got {packed}; unpack it")
+    for magic, kind, remedy in KINDS:
+        if head.startswith(magic):
+            raise DataError(f"{name}: expected CSV, got {kind}; {remedy}")
+    if head[8:12] == b"DUCK":
+        raise DataError(f"{name}: expected CSV, got a DuckDB database; copy the table to Parquet with COPY ... TO")
+    if re.match(rb"\s*<(!doctype|html|table|\?xml|body)", head.removeprefix(codecs.BOM_UTF8), re.IGNORECASE):
+        raise DataError(f"{name}: expected CSV, got HTML or XML, as error pages are; open it, and export it again")
     if head.lstrip()[:2] in (b'{"', b"[{"):
         raise DataError(f"{name}: expected CSV, got JSON; give the file a name that ends with .jsonl or .json")
 
@@ -301,6 +319,7 @@ def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> 
     separator = re.fullmatch(r'"?sep=(.)"?;?,?\s*', lines[0].lstrip("\ufeff"), re.IGNORECASE)
     start = 1 if separator else 0
     delimiters = (read.delimiter,) if read.delimiter else (separator[1],) if separator else DELIMITERS
+    rare = () if read.delimiter or separator else RARE_DELIMITERS
     places = [read.skip] if read.skip is not None else range(start, min(len(lines), MOST_TITLES))
     quotes = (read.quote,) if read.quote else QUOTES
     best: tuple[int, int, int, str, str, tuple[str, ...]] | None = None
@@ -308,9 +327,11 @@ def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> 
         if place >= len(lines) or not lines[place].strip():
             continue
         for quote in quotes:
-            for delimiter in delimiters:
+            for delimiter in (*delimiters, *rare):
                 names = _cells(lines[place], delimiter, quote)
                 found = len(set(wanted) & set(names))
+                if delimiter in rare and found < len(set(wanted)):
+                    continue
                 rank = (found, -place if found else 0, len(names))
                 if best is None or rank > best[:3]:
                     best = (*rank, delimiter, quote, names)

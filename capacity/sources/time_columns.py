@@ -40,6 +40,7 @@ from capacity.sources.sql import EPOCHS, NEWEST, OLDEST, literal
 DIGITS = ("0123456789", "9" * 10)
 BLANKS = "' ' || chr(9) || chr(160) || chr(8239)"  # what exports put around values
 MOST_SHAPES = 5000  # rows of rarer shapes are words, not times
+OFFSET = r"(?:Z|[+](?:0\d|1[0-4])|-(?:0[1-9]|1[0-2]|00(?::?00)?$))(?::?(?:00|15|30|45))?$"  # that a place on earth has
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY", "USMALL", "UINT", "UBIG", "UHUGE", "DECIMAL")
 FLOATS = ("FLOAT", "DOUBLE")
 
@@ -65,6 +66,7 @@ class TimeForm:
 
     `read_as` describes the form for people; `local`: every row is on the clock of the zone (none names its own).
     `findings` say why no form was chosen; `unordered` is the instant where the order of rows has no part in it.
+    `own_zone` is SQL that tells rows which name their zone, where some do and some do not.
     """
 
     instant: str
@@ -72,6 +74,7 @@ class TimeForm:
     local: bool = False
     findings: tuple[Finding, ...] = ()
     unordered: str | None = None
+    own_zone: str | None = None
 
 
 def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
@@ -233,10 +236,10 @@ def _shaped_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> Tim
     )
     rows, plain, named = database.execute(query).fetchone() or (0, 0, 0)
     parts = [(plain, iso_instant(column, plain, named))] if plain else []
+    own_zone = zoned if 0 < named < rows else None
     if rows == plain:
-        return TimeForm(
-            parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column), *_describe(column, plain, named)
-        )
+        instant = parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column)
+        return TimeForm(instant, *_describe(column, plain, named), own_zone=own_zone)
     shapes = _shapes(database, column, iso)
     if any(plain_digits(shape.text) != shape.text for shape in shapes):
         plain = f"translate({column.name}, {literal(FOREIGN_DIGITS + DIRECTIONS)}, {literal(ASCII_DIGITS)})"
@@ -260,7 +263,8 @@ def _shaped_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> Tim
         else _in_zone("CAST(NULL AS TIMESTAMP)", column)
     )
     form_names = _form_names(plain, used, order)
-    return TimeForm(form, *_describe(column, plain + sum(used.values()), named, form_names))
+    described = _describe(column, plain + sum(used.values()), named, form_names)
+    return TimeForm(form, *described, own_zone=own_zone)
 
 
 def is_iso(name: str) -> str:
@@ -282,7 +286,7 @@ def iso_instant(column: TimeColumn, plain: int, named: int) -> str:
     """Text in ISO form as an instant; a zone that is written counts."""
     name = column.name
     local = _in_zone(f"TRY_CAST({name} AS TIMESTAMP)", column)
-    own = f"TRY_CAST({name} AS TIMESTAMPTZ)"
+    own = f"CASE WHEN regexp_matches({name}, {literal(OFFSET)}) THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
     chosen = (
         own if named == plain else local if not named else f"CASE WHEN {is_zoned(name)} THEN {own} ELSE {local} END"
     )

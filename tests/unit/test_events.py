@@ -13,6 +13,7 @@ import pytest
 from capacity.model import ConfigError, DataError, Event
 from capacity.series import covered, holiday_events, overlapping
 from capacity.sources import read_events
+from capacity.sources.orders import read_columns
 
 HOUR = timedelta(hours=1)
 
@@ -189,3 +190,23 @@ def test_kinds_are_read_in_any_case_and_small_promotions_told(
     (event,) = read_events("events.csv")
     assert event.kind == read
     assert (told in caplog.text) if told else not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        pytest.param(["2026-11-01,1", "2026-11-02,2.5"], "", id="numbers"),
+        pytest.param(["2026-11-01,1", "2026-11-01,2"], "each time once, got 2026-11-01", id="a time twice"),
+        pytest.param(["2026-11-01,1", "foo,2"], "line 3: expected a time .*got 'foo'", id="no time"),
+        pytest.param(["2026-11-01,1", '2026-11-02,"2,5"'], "expected numbers in 'warmth', got '2,5'", id="a comma"),
+        pytest.param(["2026-11-01,1", "2026-11-02,inf"], "expected numbers in 'warmth', got 'inf'", id="without end"),
+        pytest.param(["2026-11-01,1", "2026-11-02,"], "", id="nothing"),
+    ],
+)
+def test_columns_of_your_own_are_numbers_of_each_time(rows: list[str], words: str) -> None:
+    Path("columns.csv").write_text("\n".join(["at,warmth", *rows]), encoding="utf-8")
+    if not words:
+        assert len(read_columns("columns.csv")) == 2
+        return
+    with pytest.raises(DataError, match=words):
+        read_columns("columns.csv")

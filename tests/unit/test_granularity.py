@@ -152,3 +152,98 @@ def test_a_column_that_may_name_zones_is_noted() -> None:
     Path("a.csv").write_text("at,timeZone\n" + "\n".join(f"{at:%Y-%m-%d %H:%M},EST" for at in TIMES), encoding="utf-8")
     (note,) = audit_sales("a.csv", time="at").notes
     assert note.startswith("times are read in UTC, and timeZone may name the zone of each row")
+
+
+def lines_of(orders: pd.Series, *more: str, countries: tuple[str, ...] = ("DE", "FR", "NL")) -> list[str]:
+    named = (countries[place % len(countries)] for place in range(len(orders)))
+    lines = [f"{at:%Y-%m-%d %H:%M:%S},{amount:.2f}" for at, amount in orders.items()]
+    return [*(f"{line},{country}" for line, country in zip(lines, named, strict=True)), *more]
+
+
+def sums_by(unit: str, at: str) -> list[str]:
+    """A line with the sum of all orders of each unit, at a time of its last day."""
+    sums = ORDERS.groupby(ORDERS.index.to_period(unit)).sum()
+    last = [min(period.end_time, TIMES[-1]) for period in sums.index]
+    return [f"{day:%Y-%m-%d} {at},{total:.2f},all" for day, total in zip(last, sums, strict=True)]
+
+
+SUMS = ("granularity", "extreme_amounts")
+GROUPED = {"group": "country"}
+EXTREME = "2026-08-10 12:00:00,999999.99,DE"
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys", "said"),
+    [
+        pytest.param(lines_of(ORDERS), {}, None, id="orders"),
+        pytest.param(lines_of(ORDERS, *sums_by("D", "23:59:59")), {}, "in each of 20 days", id="sums of days"),
+        pytest.param(lines_of(ORDERS, *sums_by("W", "20:15:00")), {}, "in each of 3 weeks", id="sums of weeks"),
+        pytest.param(lines_of(ORDERS, EXTREME), {}, "times what all but 1", id="one amount"),
+        pytest.param(lines_of(ORDERS * 1000, EXTREME), {}, None, id="one large amount"),
+        pytest.param(lines_of(ORDERS, *lines_of(ORDERS, countries=("all",))), GROUPED, "the group 'all'", id="all"),
+        pytest.param(lines_of(ORDERS), GROUPED, None, id="groups"),
+    ],
+)
+def test_sums_and_amounts_that_stand_out_are_found(lines: list[str], keys: dict[str, Any], said: str | None) -> None:
+    found = [one for one in audit("at,amount,country", lines, **keys).findings if one.rule in SUMS]
+    assert bool(found) == (said is not None)
+    assert said is None or said in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("hours", "refused"), [pytest.param(0, False, id="on one clock"), pytest.param(3, True, id="three hours apart")]
+)
+def test_times_with_and_without_a_zone_must_be_of_one_clock(hours: int, *, refused: bool) -> None:
+    rush = pd.Series(1.0, TIMES[(TIMES.hour > 8) & (TIMES.hour < 18)])
+    lines = [
+        f"{at:%Y-%m-%dT%H:%M:%S}Z" if place % 2 else f"{at + pd.Timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}"
+        for place, at in enumerate(rush.index)
+    ]
+    found = audit("at", lines, value={"rows": True})
+    assert refusals(found) == (["granularity"] if refused else [])
+    assert not refused or "seem 3 h later than the others" in found.findings[0].message
+
+
+EVENTS = pd.DatetimeIndex(TIMES)
+
+
+@pytest.mark.parametrize(
+    ("at", "keys", "said"),
+    [
+        pytest.param(EVENTS, {}, None, id="whole times"),
+        pytest.param(EVENTS.floor("6h"), {}, "set step: 6h", id="rounded to six hours"),
+        pytest.param(EVENTS.floor("h"), {"step": "15m"}, "set step: 1h", id="rounded to hours for quarters"),
+        pytest.param(EVENTS.floor("h"), {}, None, id="rounded to the step"),
+        pytest.param(EVENTS[:1].repeat(60), {}, "in all 60 rows: name another column", id="one time for all"),
+    ],
+)
+def test_times_that_are_rounded_or_one_for_all_are_refused(
+    at: pd.DatetimeIndex, keys: dict[str, Any], said: str | None
+) -> None:
+    found = audit("at", [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in at], value={"rows": True}, **keys)
+    assert refusals(found) == ([] if said is None else ["granularity"])
+    assert said is None or said in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        pytest.param({"sum": "amount"}, None, id="amounts"),
+        pytest.param({"sum": "order_id"}, "its numbers tell things apart", id="numbers of orders"),
+        pytest.param({"sum": "zip_code"}, "its numbers tell things apart", id="postcodes"),
+        pytest.param({"count_distinct": "order_id"}, None, id="orders"),
+        pytest.param({"count_distinct": "country"}, "at most 3 different values in a step", id="countries"),
+    ],
+)
+def test_what_cannot_be_counted_is_told(value: dict[str, str], said: str | None) -> None:
+    lines = [f"{line},{place},{10115 + place % 70}" for place, line in enumerate(lines_of(ORDERS))]
+    found = audit("at,amount,country,order_id,zip_code", lines, value=value, step="6h")
+    told = [one.message for one in found.findings if one.rule == "value"]
+    assert (said in told[0]) if said else not told
+
+
+def test_a_column_that_holds_something_else_from_a_day_on_is_told() -> None:
+    moved = ORDERS.where(TIMES[2000] > TIMES, 290 * ORDERS)
+    told = [one.message for one in audit("at,amount,country", lines_of(moved)).findings if one.rule == "units"]
+    assert "about 2" in told[0]
+    assert "does the column still hold the same" in told[0]

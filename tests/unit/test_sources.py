@@ -444,6 +444,27 @@ def test_rows_are_told_apart_by_columns_that_are_not_kept() -> None:
     assert "have the time and the order_id of another" in found["changed"][0]
 
 
+@pytest.mark.parametrize(
+    ("again", "said"),
+    [
+        pytest.param([], None, id="each row once"),
+        pytest.param(slice(0, None, 15), "27 of 427 rows equal another in every column", id="some rows again"),
+        pytest.param(slice(0, None, 40), None, id="too few to matter"),
+        pytest.param("other mail", None, id="other lines of some orders"),
+        pytest.param("all shops", "the order_id and the n of another, in every step", id="a total of all shops"),
+    ],
+)  # fmt: skip
+def test_single_rows_and_orders_that_come_again(again: Any, said: str | None) -> None:
+    rows = [line.replace(MAIL, f"{place}@example.org") for place, line in enumerate(PEOPLE)]
+    more = rows[again] if isinstance(again, slice) else []
+    more += [line.replace("@", "@mail.") for line in rows[::15]] if again == "other mail" else []
+    more += [f"{line.rpartition(',')[0]},all" for line in rows] if again == "all shops" else []
+    written("people.csv", "\n".join(["at,n,order_id,mail,shop", *rows, *more]))
+    audit = audit_sales("people.csv", time="at", value="n")
+    found = [finding.message for finding in audit.findings if finding.rule == "repeated_rows"]
+    assert (said in found[0]) if said else not found
+
+
 def archive(*names: str) -> bytes:
     with io.BytesIO() as out:
         with zipfile.ZipFile(out, "w") as packed:
@@ -459,6 +480,8 @@ NEW_FORMATS = {
     "a name of gzip that is none": ("a.csv.gz", TEXT.encode()),
     "zero bytes at its end, as after a crash": ("a.csv", TEXT.encode() + bytes(4096)),
     "two carriage returns": ("a.csv", TEXT.replace("\n", "\r\r\n").encode()),
+    "carets": ("a.csv", TEXT.replace(",", "^").encode()),
+    "the separator of Hive": ("a.csv", TEXT.replace(",", "\x01").encode()),
     "a name over two lines": ("a.csv", f'at,n,"net\n(EUR)"\n{WIDE}'.encode()),
     "separators of lines in values": ("a.csv", f"at,n,no\x85te\u2028\n{WIDE}".encode()),
 }
@@ -482,6 +505,11 @@ def test_a_text_file_is_read_however_it_is_packed(name: str, content: bytes) -> 
         ("a.csv", TEXT.replace("2", "2\x00").encode(), "expected text, got zero bytes within it"),
         ("a.csv", bytes(300), "got an empty source: is the export complete?"),
         ("a.csv.xz", b"\xfd7zXZ\x00abc", "got xz; unpack it"),
+        ("a.db", b"SQLite format 3\x00" + bytes(90), "got an SQLite database; give {url: sqlite:///"),
+        ("a.csv", b"PAR1\x15\x04", "got Parquet; give the file a name that ends with .parquet"),
+        ("a.duckdb", bytes(8) + b"DUCK" + bytes(90), "got a DuckDB database; copy the table to Parquet"),
+        ("a.csv", b"\xef\xbb\xbf<!DOCTYPE html><p>Bad gateway", "got HTML or XML, as error pages are"),
+        ("a.csv", b"%PDF-1.4", "got PDF; export it as CSV"),
         ("a.csv", TEXT.replace("at,n", "at,n,n").encode(), "each column once, got 'n' twice"),
         ("a.csv", "\n".join(f"{line}%" for line in LINES).replace("at,n%", "at,n").encode(), "for example '1%' in 'n'"),
     ],
