@@ -190,7 +190,8 @@ def _calibrated(
     quantiles = add_quantiles(served.point, errors, tracked.offsets)
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
-    quantiles = over_few_days(quantiles, values, seasons[-1] if seasons else 1, setting)
+    longest = seasons[-1] if seasons else 1
+    quantiles = over_few_days(quantiles, served.point, values, longest, setting=setting)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
     batch = BatchForecast(
         point=served.point,
