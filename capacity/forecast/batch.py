@@ -191,11 +191,12 @@ def _calibrated(
     quantiles, maxima = add_quantiles(served.point, errors, tracked.offsets), None
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
-    quantiles = over_few_days(quantiles, values, seasons[-1] if seasons else 1, setting)
+    longest = seasons[-1] if seasons else 1
+    quantiles = over_few_days(quantiles, served.point, values, longest, setting=setting)
     if setting.window:
         maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels)
     if maxima is not None and seasons:
-        maxima = closed_windows(maxima, quantiles, values, setting, seasons[-1])
+        maxima = closed_windows(maxima, quantiles, values, setting, longest)
     batch = BatchForecast(
         point=served.point,
         quantiles=quantiles,

@@ -18,23 +18,25 @@ from capacity.model import Forecast
 from capacity.model.arrays import Array, Mask
 from capacity.series.outages import LOW
 from capacity.series.seasons import DAY
-from capacity.stats import ordered_quantiles, running_maxima, student_quantiles
+from capacity.stats import normal_quantiles, ordered_quantiles, running_maxima, student_quantiles
 
 FEW, ENOUGH = 14, 28  # days of history up to which its open days count whole, and from which they do not count
 LEAST_OPEN = 3  # days that have a spread
 LEAST_DEGREES = 3.0  # of freedom: for fewer, the quantiles of Student's t are not known here
 BEYOND = 1.0  # times the range of the open days, above the highest of them: no quantile lies further off
 MIDDLE = 0.5
+WHOLLY = 0.99  # level whose distance from the centre is doubled as far ahead as the history reaches back
 REOPENED = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # levels at which a reopened business is forecast, to be mixed
 ANY_MOMENT = 0.25  # the least chance that the business is open again: it opens in a morning, whatever the hour is now
 
 
-def over_few_days(quantiles: Array, values: Array, season_length: int, setting: Setting) -> Array:
-    """Quantiles of days, above the middle raised towards what the open days of a short history foretell.
+def over_few_days(quantiles: Array, point: Array, values: Array, season_length: int, *, setting: Setting) -> Array:
+    """Quantiles of days, above the middle moved to what the open days of a short history foretell.
 
     Parameters
     ----------
     quantiles : (N, H, Q), in the unit of the series.
+    point : (N, H), the centre of the forecast.
     values : (N, T), the history; NaN for a gap. A day below a fifth of the usual counts as closed.
     season_length : steps of the longest season of which two cycles are known; 1 for none. A slot that was closed in
         each of them stays as it is.
@@ -43,12 +45,14 @@ def over_few_days(quantiles: Array, values: Array, season_length: int, setting: 
     Returns
     -------
     (N, H, Q). Open days foretell the prediction interval of a normal sample (Student's t), at the level that leaves
-    ``1 - p`` of all days above; it counts whole up to 14 days of history and nothing from 28 on.
+    ``1 - p`` of all days above. What lies above the centre grows with the days ahead over the days known, high
+    levels most: n days tell little of the n after them. Both count whole up to 14 days and nothing from 28 on.
 
     Examples
     --------
     >>> week = np.array([[10.0, 12.0, 11.0, 9.0, 10.0, 0.0, 2.0]])
-    >>> over_few_days(np.full((1, 1, 2), 2.0), week, 1, Setting(DAY, 1, (0.5, 0.95))).round(1)
+    >>> steady = np.full((1, 1, 2), 2.0)
+    >>> over_few_days(steady, steady[..., 0], week, 1, setting=Setting(DAY, 1, (0.5, 0.95))).round(1)
     array([[[ 2. , 12.7]]])
     """
     known = (~np.isnan(values)).sum(axis=1)
@@ -60,7 +64,11 @@ def over_few_days(quantiles: Array, values: Array, season_length: int, setting: 
     told = np.stack([_foretold(*sample, setting.quantile_levels) for sample in samples])[:, None]  # (N, 1, Q, 2)
     moved = say[:, None, None] * (np.clip(quantiles, told[..., 0], told[..., 1]) - quantiles)
     may_open = _may_open(is_open, season_length)[:, np.arange(quantiles.shape[1]) % season_length]
-    return ordered_quantiles(quantiles + np.where(may_open[:, :, None], moved, 0.0))
+    answer = quantiles + np.where(may_open[:, :, None], moved, 0.0)
+    further = say[:, None] * np.arange(quantiles.shape[1]) / np.maximum(known, 1)[:, None]  # (N, H)
+    heavier = np.maximum(normal_quantiles(setting.quantile_levels), 0.0) / normal_quantiles((WHOLLY,))  # (Q,)
+    above = heavier * np.maximum(answer - point[:, :, None], 0.0)
+    return ordered_quantiles(answer + further[:, :, None] * above)
 
 
 def _open(values: Array) -> Mask:

@@ -309,7 +309,9 @@ def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:
 
 
 def _coverage_note(trust: Trust | None) -> tuple[str, ...]:
-    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in (trust.coverage if trust else ()) if level >= 0.5)
+    said = ", ".join(
+        f"{level:g}: {100 * share:.1f} %" for level, share in (trust.coverage if trust else ()) if level >= 0.5
+    )
     return (f"coverage on past origins at {said}",) if said else ()
 
 
@@ -341,7 +343,7 @@ def _event_notes(events: KnownEvents, effects: dict[str, Effect], step: timedelt
     ]
     new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
     common = [
-        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal"
+        f"{kind}: covers more than {100 * USUAL:.0f} % of the history and counts as normal"
         for kind in sorted(events.usual - OFFERED)
     ]
     reach = [events.reach[kind].note(kind, step) for kind in sorted(learned & set(events.reach))]

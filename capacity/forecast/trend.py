@@ -14,6 +14,7 @@ import numpy as np
 from capacity.forecast.settings import Setting
 from capacity.forecast.uplift import spread_out
 from capacity.model.arrays import Array
+from capacity.series.growth import percent
 from capacity.series.levels import shift_slots
 from capacity.series.seasons import WEEK, YEAR
 from capacity.stats import block_means, pinball, robust_deviation, robust_ridge
@@ -116,8 +117,8 @@ def growth_trend(row: Array, step: timedelta, horizon: int) -> Trend | None:
     if year is None:
         return None
     ahead = year.growth(horizon)
-    percent = 100 * np.expm1(year.slope * 52)
-    return Trend(np.ones(len(row)), ahead, np.abs(np.log(ahead)), (f"damped growth from {percent:+.0f} % a year",))
+    note = f"damped growth from {percent(float(np.expm1(year.slope * 52)))} a year"
+    return Trend(np.ones(len(row)), ahead, np.abs(np.log(ahead)), (note,))
 
 
 def after(first: TrendModel, second: TrendModel) -> TrendModel:
@@ -138,7 +139,7 @@ def partly(kind: TrendModel, share: float) -> TrendModel:
         full = kind(row, step, horizon)
         if full is None:
             return None
-        notes = tuple(f"{share:.0%} of the {note}" for note in full.notes)
+        notes = tuple(f"{100 * share:.0f} % of the {note}" for note in full.notes)
         return Trend(full.past**share, full.ahead**share, full.spread, notes)
 
     return some
@@ -244,7 +245,9 @@ def distance_spread(
     losses = [_edge_loss(bands, actuals, spread * shape) for spread in SPREADS]
     own = SPREADS[int(np.argmin(losses))] * shape
     spread = np.sqrt((windows * own**2 + PRIOR_WINDOWS * general**2) / (windows + PRIOR_WINDOWS))
-    return spread, (f"interval widened by {spread[-1]:.0%} at the end of the horizon, as held-out origins ask for",)
+    return spread, (
+        f"interval widened by {100 * spread[-1]:.0f} % at the end of the horizon, as held-out origins ask for",
+    )
 
 
 def usual_moves(row: Array, setting: Setting) -> Array:

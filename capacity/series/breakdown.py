@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.model import Forecast, SalesParts, require
+from capacity.series.growth import percent
 from capacity.series.seasons import DAY, YEAR, decomposition, find_seasons
 from capacity.series.steps import evened, numbers, rolling_median
 from capacity.stats import nearest_level
@@ -123,7 +124,7 @@ def _year(history: pd.Series, origin: datetime, at: datetime, level: float) -> t
     base = _mean_between(history, origin - YEAR_OF_WEEKS - timedelta(weeks=WEEKS), origin - YEAR_OF_WEEKS)
     if then is None or base is None or base == 0:
         return 0.0, "not known: less than a year of history"
-    return level * (then / base - 1), f"last year's season, {then / base - 1:+z.0%}"
+    return level * (then / base - 1), f"last year's season, {percent(then / base - 1)}"
 
 
 def _mean_between(history: pd.Series, begin: datetime, end: datetime) -> float | None:

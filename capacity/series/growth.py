@@ -63,13 +63,14 @@ class Growth:
         """In words, with the interval.
 
         >>> Growth(datetime(2026, 1, 1), datetime(2026, 1, 29), -0.002, -0.061, 0.084).words
-        'level +0% against the same weeks last year (95% interval -6% to +8%)'
+        'level +0 % against the same weeks last year (95 % interval -6 % to +8 %)'
         """
         if self.change is None:
             return f"not known: {self.reason}"
-        known = self.low is not None and self.high is not None
-        interval = f" (95% interval {self.low:+z.0%} to {self.high:+z.0%})" if known else ""
-        return f"level {self.change:+z.0%} against the same weeks last year{interval}"
+        level = f"level {percent(self.change)} against the same weeks last year"
+        if self.low is None or self.high is None:
+            return level
+        return f"{level} (95 % interval {percent(self.low)} to {percent(self.high)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,18 @@ class ComingGrowth:
         if past.low <= coming.change <= past.high or self.last_year is None or self.this_year is None:
             return past.words
         return (
-            f"{past.words}; the forecast itself is {coming.change:+z.0%}, because into these weeks sales changed by "
-            f"{self.last_year:+z.0%} last year and are expected to change by {self.this_year:+z.0%} this year"
+            f"{past.words}; the forecast itself is {percent(coming.change)}, because into these weeks sales changed by "
+            f"{percent(self.last_year)} last year and are expected to change by {percent(self.this_year)} this year"
         )
+
+
+def percent(change: float) -> str:
+    """A change, given as a share, with its sign.
+
+    >>> percent(0.204), percent(-0.002)
+    ('+20 %', '+0 %')
+    """
+    return f"{100 * change:+z.0f} %"
 
 
 def coming_peak(forecast: Forecast) -> ComingPeak:

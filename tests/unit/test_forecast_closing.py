@@ -120,8 +120,9 @@ def test_two_weeks_of_days_that_end_closed_hold_the_open_days_in_their_upper_qua
 def test_a_day_closed_in_both_of_two_weeks_stays_closed_in_every_quantile_that_few_days_raise() -> None:
     week = np.array([4.0, 4, 5, 4, 3, 0, 4])
     quantiles = np.tile([3.0, 3.1, 3.2], (1, 7, 1))
-    raised = over_few_days(quantiles, np.tile(week, 2)[None, :], 7, Setting(timedelta(days=1), 7, LEVELS))
-    np.testing.assert_array_equal(raised[0, 5], quantiles[0, 5])
+    setting = Setting(timedelta(days=1), 7, LEVELS)
+    raised = over_few_days(quantiles, quantiles[..., 0], np.tile(week, 2)[None, :], 7, setting=setting)
+    np.testing.assert_allclose(raised[0, 5], quantiles[0, 5], atol=0.1)
     assert (raised[0, [0, 1, 2, 3, 4, 6], 1] > 4.5).all()
     np.testing.assert_array_equal(raised[..., 0], quantiles[..., 0])
 
@@ -130,4 +131,15 @@ def test_a_day_closed_in_both_of_two_weeks_stays_closed_in_every_quantile_that_f
 def test_many_days_and_other_steps_are_left_as_they_are(days: int, step: timedelta) -> None:
     quantiles = np.ones((1, 3, 3))
     values = np.tile(np.arange(1.0, 8.0), days // 7)[None, :]
-    np.testing.assert_array_equal(over_few_days(quantiles, values, 1, Setting(step, 3, LEVELS)), quantiles)
+    unchanged = over_few_days(quantiles, quantiles[..., 0], values, 1, setting=Setting(step, 3, LEVELS))
+    np.testing.assert_array_equal(unchanged, quantiles)
+
+
+def test_two_weeks_tell_less_of_the_second_week_ahead_than_of_the_first() -> None:
+    rise = pd.Series(
+        100.0 + np.cumsum(np.random.default_rng(4).normal(1.0, 3.0, 15)),
+        pd.date_range("2026-01-05", periods=15, tz="UTC"),
+    )
+    forecast = forecast_sales(rise, horizon="14D", quantile_levels=LEVELS)
+    above = forecast.at(0.99) - forecast.at(0.5)
+    assert above.iloc[-1] > 1.5 * above.iloc[0]

@@ -48,7 +48,7 @@ def test_growth_is_that_of_the_level_with_an_interval_over_the_days():
     assert growth.low < growth.change < growth.high
     assert growth.high - growth.low < 0.2
     assert growth.end == datetime(2026, 3, 11, tzinfo=UTC)
-    assert "95% interval" in growth.words
+    assert "95 % interval" in growth.words
 
 
 def test_holidays_meet_the_same_holiday_and_no_working_day():
@@ -100,8 +100,8 @@ def test_what_is_forecast_is_compared_with_the_same_days_of_last_year():
     assert growth.coming.change == pytest.approx(0.2)
     assert growth.past.change == pytest.approx(0.0)
     assert growth.coming.start == (history.index[-1] + timedelta(days=1)).to_pydatetime()
-    assert "the forecast itself is +20%, because into these weeks sales changed by +0% last year" in growth.words
-    assert "expected to change by +20% this year" in growth.words
+    assert "the forecast itself is +20 %, because into these weeks sales changed by +0 % last year" in growth.words
+    assert "expected to change by +20 % this year" in growth.words
 
 
 def test_a_forecast_in_other_steps_is_refused():
