@@ -197,8 +197,10 @@ class Tracked:
     coverage: Array  # (N, Q), NaN where nothing was scored
 
 
-def track(shape: Array, offsets: Array, levels: tuple[float, ...]) -> Tracked:
+def track(shape: Array, offsets: Array, levels: tuple[float, ...], rate: float = TRACKING_RATE) -> Tracked:
     """Follow the coverage of comparable errors (N, K, n), latest window first, from starting offsets (N, Q).
+
+    `rate` is the share of an offset that it moves by, per window and unit of missed coverage.
 
     >>> always_higher = np.full((1, 14, 10), 2.0)
     >>> tracked = track(always_higher, np.array([[1.0]]), (0.9,))
@@ -208,7 +210,7 @@ def track(shape: Array, offsets: Array, levels: tuple[float, ...]) -> Tracked:
     wanted, now = np.asarray(levels), offsets.copy()
     seen = ~np.isnan(shape)
     steps = seen.sum(axis=2)  # (N, K)
-    pace = TRACKING_RATE * (np.abs(offsets) + LEAST_OFFSET)
+    pace = rate * (np.abs(offsets) + LEAST_OFFSET)
     total = np.zeros_like(offsets)
     for k in range(shape.shape[1] - 1, -1, -1):
         under = np.stack([(shape[:, k] <= now[:, place, None]).sum(axis=1) for place in range(len(wanted))], axis=1)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.calibration import MIDDLE, Errors, beside_normal, closed_slots, mixed_offsets, track
+from capacity.forecast.calibration import (
+    MIDDLE,
+    TRACKING_RATE,
+    Errors,
+    beside_normal,
+    closed_slots,
+    mixed_offsets,
+    track,
+)
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array
 from capacity.stats import nan_mean, running_maxima, sliding_maxima, student_quantiles
@@ -15,7 +23,7 @@ SHORTER, SHORTER_PRIOR = 4, 4.0  # windows' worth of the spread of windows a fou
 NEXT_TO_NOTHING = 1e-3  # of a window's maximum: a quantile of steps below tells nothing of how the maximum moves
 MOST_MOVED = 10.0  # times, of a maximum by what is known ahead where its steps tell nothing
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
-FEW_WINDOWS = 1.5  # the same where so few windows do not overlap: of weeks, 3 points of coverage at 0.9 at equal loss
+FEW_WINDOWS = 0.8  # the same where so few windows do not overlap: of weeks, 1.5 covers a point more at 1 % more loss
 FEW_APART = 0.4  # of weeks in three weeks of hours, 1.7 points of coverage at 0.9 at 2 % more loss; twice that, 6 %
 
 
@@ -106,8 +114,9 @@ def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
     seen = mixed_offsets(flat, errors.shape.shape[1], asked)
     foretold = _foretold(_pooled_moments(flat, _short_variance(errors, window), apart), apart, asked)
     middle, offsets = np.split(_with_prior(seen, foretold, apart), [1], axis=1)
-    start = middle + (offsets - middle) * _stretch(errors, apart, levels)
-    return track(surprise, start, levels).offsets
+    news = min(1.0, apart / errors.shape.shape[1])  # of each origin: windows that overlap tell the same twice
+    tracked = track(surprise, offsets, levels, TRACKING_RATE * news).offsets
+    return middle + (tracked - middle) * _stretch(errors, apart, levels)
 
 
 def _stretch(errors: Errors, windows: float, levels: tuple[float, ...]) -> Array:
