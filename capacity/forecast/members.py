@@ -281,7 +281,8 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     root = np.sqrt(weights[:, start:last] * recency)  # on both sides of the product: it is symmetric, which halves
-    columns = _design_columns(values, root, design, last)  # its cost; (N, p, rows)
+    fixed = _harmonics(start, last, design.season_length)  # its cost
+    columns = _design_columns(values, root, design.lags, fixed, last)  # (N, p, rows)
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
     gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
@@ -291,11 +292,10 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _design_columns(values: Array, root: Array, design: Design, last: int) -> Array:
+def _design_columns(values: Array, root: Array, lags: Places, fixed: Array, last: int) -> Array:
     """The columns of the rows before `last`, each row times its `root` (N, rows): (N, p, rows)."""
     count = root.shape[1]
-    first, lags = last - count, design.lags
-    fixed = _harmonics(first, last, design.season_length)
+    first = last - count
     columns = np.empty((len(values), len(lags) + fixed.shape[1], count))
     for place, lag in enumerate(lags):
         np.multiply(values[:, first - lag : last - lag], root, out=columns[:, place])

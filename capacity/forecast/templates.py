@@ -194,8 +194,10 @@ def similar_forecast(values: Array, weights: Array, search: Search, origins: Ori
     >>> ahead[0, 0, 12:].round(3)
     array([12., 13., 14., 15.,  0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.])
     """
-    parts = [_ahead(values[:, :end], weights[:, :end], search, origins.horizon) for end in origins.ends.tolist()]
-    return np.stack(parts, axis=1)
+    answer = np.empty((len(values), len(origins.ends), origins.horizon))
+    for place, end in enumerate(origins.ends.tolist()):
+        answer[:, place] = _ahead(values[:, :end], weights[:, :end], search, origins.horizon)
+    return answer
 
 
 def _ahead(values: Array, weights: Array, search: Search, horizon: int) -> Array:
