@@ -292,8 +292,7 @@ def _start(seasons: tuple[int, ...], origins: Origins) -> int:
 
 
 def _from_origins(recent: Array, known: tuple[int, ...], weights: dict[int, Array]) -> Array:
-    latest_first = np.ascontiguousarray(recent[:, ::-1])
-    parts = [latest_first[:, recent.shape[1] - count :] @ weights[count] for count in known]  # (N, H) each
+    parts = [recent[:, :count][:, ::-1] @ weights[count] for count in known]  # (N, H) each
     return np.stack(parts, axis=1)
 
 
