@@ -16,6 +16,7 @@ from capacity.forecast.history import Origins
 from capacity.forecast.members import Members
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array, Mask
+from capacity.stats import nan_median
 
 POWER = 6.0  # weights are error^-6: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
@@ -118,7 +119,7 @@ def _products(past: Array, actuals: Array, seen: Mask, scale: Array) -> Array:
 
 def _usual(sizes: Array) -> Array:
     """The middle member's error in each window, of all members' (M, N, K): (N, K)."""
-    middle = np.median(sizes, axis=0)
+    middle = nan_median(sizes, 0)
     return np.asarray(middle + _least(sizes, middle)[:, None] + 1e-300)
 
 

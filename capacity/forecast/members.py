@@ -332,7 +332,7 @@ def _recurse(values: Array, coefficients: Array, design: Design, origins: Origin
     for h in range(horizon):
         t = depth + h
         step = path[t - design.season_length] + np.einsum("lnk,lnk->nk", slopes, path[t - lags]) + fixed[h]
-        path[t] = np.clip(step, low, high)
+        np.minimum(np.maximum(step, low, out=step), high, out=path[t])
     return np.moveaxis(path[depth:], 0, 2)
 
 
