@@ -67,7 +67,7 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     length = similar_length(seasons, setting.step, origins)
     if length:
         search = Search.of(length, weekly=has_day_types(seasons))
-        similar = similar_forecast(standard, history.weights, search, origins)
+        similar = similar_forecast(standard, _once(history.weights), search, origins)
         forecasts["similar days of logs"] = np.minimum(scale.invert(similar), highest)
     if has_process(seasons, origins):
         forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
@@ -108,17 +108,23 @@ def _on_scale(
         return members | {
             f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
         }
+    weights = _once(history.weights)
     if days:
-        members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
+        members["day-type template"] = day_type_forecast(standard, weights, seasons, origins)
         if logs:
-            members["quick day-type template"] = day_type_forecast(standard, history.weights, seasons, origins, QUICK)
+            members["quick day-type template"] = day_type_forecast(standard, weights, seasons, origins, QUICK)
         return members
     if logs:
-        members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
-    members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
+        members["template"] = template_forecast(standard, weights, seasons, origins, STEADY)
+    members["tracking template"] = template_forecast(standard, weights, seasons, origins, TRACKING)
     if len(seasons) > 1:
-        members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+        members["short template"] = template_forecast(standard, weights, seasons[:1], origins, STEADY)
     return members
+
+
+def _once(weights: Array) -> Array:
+    """One row of the weights (N, T) where those of all series are alike: what follows from them is worked out once."""
+    return weights[:1] if (weights == weights[0]).all() else weights
 
 
 def _row_weights(history: History, depth: int) -> Array:

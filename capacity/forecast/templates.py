@@ -80,7 +80,7 @@ def template_forecast(
 ) -> Array:
     """The average of the longest season plus what the level has lately been off, from every origin: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
     """
     cut, _, say = _cycles(values, weights, seasons[-1], origins, template)
     total, mass = (say * cut).sum(axis=2), say.sum(axis=2)  # (N, K + 1, season)
@@ -94,7 +94,7 @@ def day_type_forecast(
 ) -> Array:
     """The usual course of each day, from itself and its like, plus what the level has lately been off: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
 
     >>> week = np.repeat([5.0, 5.0, 5.0, 5.0, 5.0, 1.0, 1.0], 4)
     >>> values = np.tile(week, 3)[None, :]
@@ -103,9 +103,9 @@ def day_type_forecast(
            [1., 1., 1., 1.]])
     """
     first, longest = seasons[0], seasons[-1]
+    days = (longest // first, first)
     cycles = _cycles(values, weights, longest, origins, template)
-    days = (*cycles[0].shape[:3], longest // first, first)
-    cut, seen, say = (part.reshape(days) for part in cycles)
+    cut, seen, say = (part.reshape(*part.shape[:3], *days) for part in cycles)
     total, mass = (say * cut).sum(axis=2), say.sum(axis=2)  # (N, K + 1, days, first)
     mean = total / np.maximum(mass, 1e-12)
     off = cut - mean[:, :, None]
@@ -113,7 +113,7 @@ def day_type_forecast(
     lent, lent_mass = alike @ total, alike @ mass
     any_day = total.sum(axis=2, keepdims=True) / np.maximum(mass.sum(axis=2, keepdims=True), 1e-12)
     profile = (total + lent + ANY_DAY * any_day) / (mass + lent_mass + ANY_DAY)
-    return _at_level(profile.reshape(*days[:2], longest), (values, weights), first, origins, template)
+    return _at_level(profile.reshape(*profile.shape[:2], longest), (values, weights), first, origins, template)
 
 
 def _cycles(
@@ -122,7 +122,7 @@ def _cycles(
     """The last cycles before each origin, their weights as seen, and as they fade: (N, K + 1, cycles, season) each."""
     count = min(template.cycles, -(-int(origins.ends[0]) // season))
     place = origins.ends[:, None] - count * season + np.arange(count * season)
-    shape = (len(values), len(origins.ends), count, season)
+    shape = (-1, len(origins.ends), count, season)
     # taken, not indexed: of one memory layout, so that a series' sums are the same alone and among others
     seen = (np.take(weights, np.maximum(place, 0), axis=1) * (place >= 0)).reshape(shape)
     cut = np.take(values, np.maximum(place, 0), axis=1).reshape(shape)
@@ -192,7 +192,7 @@ class Search:
 def similar_forecast(values: Array, weights: Array, search: Search, origins: Origins) -> Array:
     """Forecast standardised values (N, T) without gaps from every origin, one day after the other: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
 
     >>> sawtooth = np.tile(np.arange(16.0), 20)[None, :]
     >>> search = Search.of(24, weekly=False)
@@ -243,7 +243,8 @@ def _past_days(values: Array, weights: Array, search: Search, ends: Places) -> t
     tails = LEVEL * _tail(days)
     total = running_totals(weights)
     seen = (total[:, moments + length] - total[:, moments - length]) / (2 * length)
-    return days - tails[:, :, None], tails, after, seen.reshape(rows, count)
+    seen = np.broadcast_to(seen, (len(values), *moments.shape)).reshape(rows, count)
+    return days - tails[:, :, None], tails, after, seen
 
 
 def _tail(days: Array) -> Array:
