@@ -68,7 +68,7 @@ def _median_of_few(values: Array) -> Array:
 
     Each exchange is one pass over all other axes, which for so few is several times faster than to sort each of them.
     """
-    rows, spare = [row.copy() for row in values], np.empty_like(values[0])
+    rows, spare = list(values.copy()), np.empty_like(values[0])
     for turn in range(len(rows)):
         for at in range(turn % 2, len(rows) - 1, 2):
             np.minimum(rows[at], rows[at + 1], out=spare)
@@ -351,7 +351,7 @@ def normal_quantiles(levels: Sequence[float] | Array) -> Array:
     >>> normal_quantiles((0.5, 0.975)).round(2)
     array([0.  , 1.96])
     """
-    return np.array([STANDARD.inv_cdf(level) for level in levels])
+    return np.array(list(map(STANDARD.inv_cdf, levels)))
 
 
 def student_quantiles(levels: Sequence[float] | Array, degrees: float) -> Array:
@@ -415,7 +415,7 @@ def running_maxima(values: Array, axis: int) -> Array:
     array([[1., 3., 3.]])
     """
     highest = values.copy(order="K")
-    places = np.moveaxis(highest, axis, 0)
+    places = highest.swapaxes(axis, 0)
     for place in range(1, len(places)):
         np.maximum(places[place - 1], places[place], out=places[place, ...])  # a view also of one value
     return highest
@@ -443,7 +443,7 @@ def sliding_maxima(values: NDArray[Number], window: int, axis: int = -1) -> NDAr
     array([5., 5., 3., 3.])
     """
     answer = values.copy(order="K")
-    _slide(np.moveaxis(answer, axis, -1), window, np.maximum)
+    _slide(answer.swapaxes(axis, -1), window, np.maximum)
     return answer
 
 

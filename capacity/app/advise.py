@@ -15,7 +15,7 @@ import yaml
 
 from capacity.app.fleet import Fleet, spread
 from capacity.app.plan import Chunk, chunks_of, deal, folder_of, installed, orders_of
-from capacity.app.reading import read_orders
+from capacity.app.reading import read_ahead, read_orders
 from capacity.model import DataError, Workload
 from capacity.model.choice import MONEY, Choice
 from capacity.model.configuration import Config
@@ -339,7 +339,8 @@ def advise_fleet(
     wanted = config.model_copy(update={"workloads": workloads})
     with folder_of(None if fleet.shards is None else fleet.shards / FOLDER) as folder:
         size = NEXT_DAY if all(one.key in asked.known for one in workloads) else SIZE
-        chunks = chunks_of(wanted, asked.now, folder, deal(workloads, size), past=asked.past)
+        whole = Chunk(wanted, asked.now, wanted.settings_hash(), read_ahead(wanted), past=asked.past)
+        chunks = chunks_of(whole, folder, deal(workloads, size))
         parts = [Part(chunk, _of(chunk, asked)) for chunk in chunks]
         answers = _answers(parts, fleet, progress)
     return _joined(answers, workloads)

@@ -130,12 +130,13 @@ def _answers(
     known = {submit(task): task for task in first}
     completed = as_completed(list(known), loop=client.loop)
     for future in completed:
-        yield known.pop(future), future.exception() if future.status == "error" else future.result()
-        if waiting:
+        done = known.pop(future)
+        if waiting:  # before the answer is looked at, so that no worker waits for that
             task = waiting.pop()
             following = submit(task)
             known[following] = task
             completed.add(following)
+        yield done, future.exception() if future.status == "error" else future.result()
 
 
 @contextmanager

@@ -116,14 +116,15 @@ def plan_fleet(
     >>> planned.plan.origin.isoformat(), planned.plan.workload("shop", "web").peak.replicas
     ('2011-12-02T11:45:00+00:00', 10)
     """
-    fleet = fleet or Fleet()
-    dealt = deal(config.workloads, fleet.size)
+    fleet, (settings, blocks) = fleet or Fleet(), config.fingerprints()
+    dealt, whole = deal(config.workloads, fleet.size), Chunk(config, now, settings, read_ahead(config), past=past)
     if config.sales is None or (len(dealt) == 1 and fleet.shards is None):
-        return share_supply(plan_chunk(_one_chunk(config, now, past)), config)
+        return share_supply(plan_chunk(_in_memory(whole)), config, blocks=blocks)
     with folder_of(fleet.shards) as folder:
-        chunks = chunks_of(config, now, folder, dealt, past=past, refuse=True)
+        chunks = chunks_of(whole, folder, dealt, refuse=True)
         with uncollected():
-            return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
+            planned = _joined(_shards(chunks, fleet, progress or _silent), chunks, config)
+            return share_supply(planned, config, blocks=blocks)
 
 
 def plan_chunk(chunk: Chunk) -> PlanResult:
@@ -169,46 +170,41 @@ def deal(workloads: tuple[Workload, ...], size: int) -> list[tuple[Workload, ...
     return [tuple(ordered[at : at + size]) for at in range(0, len(ordered), size)]
 
 
-def _one_chunk(config: Config, now: datetime, past: bool) -> Chunk:
-    """All workloads as one chunk, in memory."""
-    chunk = Chunk(config, now, config.settings_hash(), read_ahead(config), past=past)
+def _in_memory(whole: Chunk) -> Chunk:
+    """A chunk of all workloads with their sales."""
+    config, now = whole.config, whole.now
     if config.sales is None:
-        return chunk
-    with load_orders(config, now, past=past) as table:
+        return whole
+    with load_orders(config, now, past=whole.past) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
         groups = {one.group for one in config.workloads}
-        return replace(chunk, sales=sales_of(table, groups), rows=rows_of(table, groups), audit=audit)
+        return replace(whole, sales=sales_of(table, groups), rows=rows_of(table, groups), audit=audit)
 
 
 def chunks_of(
-    config: Config,
-    now: datetime,
-    folder: Path,
-    dealt: Sequence[tuple[Workload, ...]],
-    *,
-    past: bool = False,
-    refuse: bool = False,
+    whole: Chunk, folder: Path, dealt: Sequence[tuple[Workload, ...]], *, refuse: bool = False
 ) -> list[Chunk]:
     """Read and judge the orders, and write the steps of each part of the workloads: its chunk reads them there.
 
-    `refuse`: raise `QualityRefusedError` where the data are too bad to plan from.
+    `whole`: all workloads, without sales. `refuse`: raise `QualityRefusedError` where the data are too bad to plan
+    from.
     """
     from capacity.sources.usage import usage_fingerprint
 
-    settings = config.settings_hash()
+    config, now, past = whole.config, whole.now, whole.past
     with load_orders(config, now, past=past) as table:
         table.steps()
         audit = audit_orders(table, config).at(now)
         audit = require_quality(audit) if refuse else audit
         usage = f"{usage_fingerprint(config, now)}{f' before {rfc3339(now)}' if past else ''}"
         size = len(dealt[0])
-        run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage)
+        run = _run(config, whole.settings_hash, f"{fingerprint(table)} in chunks of {size}", usage)
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
         steps = write_steps(table, folder / f"steps-{run}", groups)
-    created, ahead = _created(folder, run, now), read_ahead(config)
-    first = Chunk(config, created, settings, ahead, steps, audit, past, 0, run, folder, installed())
+    created = _created(folder, run, now)
+    first = replace(whole, now=created, sales=steps, audit=audit, run=run, shard=folder, versions=installed())
     return [
         replace(
             first,
@@ -276,18 +272,24 @@ def _forget_others(folder: Path, run: str) -> None:
 
 
 def _shards(chunks: Sequence[Chunk], fleet: Fleet, progress: Progress) -> list[Shard]:
-    """Every chunk's shard, in order: those of this run that are there already, and the others once they are made."""
-    undone = [chunk for chunk in chunks if not is_done(chunk.shard, chunk.run)]
-    done = len(chunks) - len(undone)
-    lost: dict[int, Shard] = {}
-    progress(done, len(chunks))
+    """Every chunk's shard, in order: those of this run that are there already, and the others once they are made.
+
+    Each is read while the next ones are made: read after all of them, they would keep one core waiting.
+    """
+    found = {chunk.number: _read(chunk) for chunk in chunks if is_done(chunk.shard, chunk.run)}
+    undone = [chunk for chunk in chunks if chunk.number not in found]
+    progress(len(found), len(chunks))
     for chunk, answer in spread(work_on, undone, fleet):
-        if isinstance(answer, BaseException):
-            said = " ".join(str(answer).split())
-            lost[chunk.number] = chunk.failed(f"its chunk ended with {type(answer).__name__}: {said}")
-        done += 1
-        progress(done, len(chunks))
-    return [lost.get(chunk.number) or _read(chunk) for chunk in chunks]
+        found[chunk.number] = _made(chunk, answer)
+        progress(len(found), len(chunks))
+    return [found[chunk.number] for chunk in chunks]
+
+
+def _made(chunk: Chunk, answer: Shard | BaseException) -> Shard:
+    if not isinstance(answer, BaseException):
+        return _read(chunk)
+    said = " ".join(str(answer).split())
+    return chunk.failed(f"its chunk ended with {type(answer).__name__}: {said}")
 
 
 def _silent(done: int, total: int) -> None:

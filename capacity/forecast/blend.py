@@ -16,6 +16,7 @@ from capacity.forecast.history import Origins
 from capacity.forecast.members import Members
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array, Mask
+from capacity.stats import nan_median
 
 POWER = 6.0  # weights are error^-6: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
@@ -88,11 +89,12 @@ def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) 
     recency = 0.5 ** (np.arange(actuals.shape[1]) / memory)  # the first rolling origin is the latest
     sizes, relative = _misses(past, known, seen)  # (M, N, K) each
     errors = (sizes * recency).sum(axis=2)
-    absolute, relative = _equal_windows(sizes) * recency, relative * recency
+    usual = _usual(sizes)  # misses count relative to it: no window of a high level outvotes the rest
+    absolute, relative = sizes / usual * recency, relative * recency
     weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
     others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
     if judged is None:
-        weights, others = _together(weights, others, _products(past, known, seen, np.sqrt(recency) / _usual(sizes)))
+        weights, others = _together(weights, others, _products(past, known, seen, np.sqrt(recency) / usual))
     blended = np.einsum("mnk,mnkh->nkh", others, past)
     count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
     point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
@@ -117,7 +119,7 @@ def _products(past: Array, actuals: Array, seen: Mask, scale: Array) -> Array:
 
 def _usual(sizes: Array) -> Array:
     """The middle member's error in each window, of all members' (M, N, K): (N, K)."""
-    middle = np.median(sizes, axis=0)
+    middle = nan_median(sizes, 0)
     return np.asarray(middle + _least(sizes, middle)[:, None] + 1e-300)
 
 
@@ -167,11 +169,6 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
         both += usual
         np.divide(size, both, out=size).sum(axis=2, out=relative[place])
     return absolute, relative
-
-
-def _equal_windows(misses: Array) -> Array:
-    """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
-    return np.asarray(misses / _usual(misses))
 
 
 def _least(misses: Array, middle: Array) -> Array:

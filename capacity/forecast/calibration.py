@@ -153,11 +153,12 @@ def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> A
     size = np.abs(surprise)
     seen = ~np.isnan(size)
     mean = nan_mean(size, (1, 2))
+    size = np.where(seen, size, 0.0)
     overall = np.where(np.isnan(mean), usual, mean)
     scales = np.empty((len(surprise), count))
     for group in range(count):
         here = groups == group
-        scales[:, group] = (np.nansum(size[:, here], axis=1) + SHRINK * overall) / (seen[:, here].sum(axis=1) + SHRINK)
+        scales[:, group] = (size[:, here].sum(axis=1) + SHRINK * overall) / (seen[:, here].sum(axis=1) + SHRINK)
     if count >= MANY_SLOTS:
         around = np.roll(scales, 1, axis=1) + np.roll(scales, -1, axis=1)
         scales = (1 - 2 * NEIGHBOUR) * scales + NEIGHBOUR * around
@@ -213,7 +214,7 @@ def track(shape: Array, offsets: Array, levels: tuple[float, ...], rate: float =
     pace = rate * (np.abs(offsets) + LEAST_OFFSET)
     total = np.zeros_like(offsets)
     for k in range(shape.shape[1] - 1, -1, -1):
-        under = np.stack([(shape[:, k] <= now[:, place, None]).sum(axis=1) for place in range(len(wanted))], axis=1)
+        under = (shape[:, k, None] <= now[:, :, None]).sum(axis=2)
         total += under
         missed = np.where(steps[:, k, None] > 0, wanted - under / np.maximum(steps[:, k, None], 1), 0.0)
         now = now + pace * missed

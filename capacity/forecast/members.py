@@ -73,7 +73,7 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     length = similar_length(seasons, setting.step, origins)
     if length:
         search = Search.of(length, weekly=has_day_types(proven))
-        similar = similar_forecast(standard, history.weights, search, origins)
+        similar = similar_forecast(standard, _once(history.weights), search, origins)
         forecasts["similar days of logs"] = np.minimum(scale.invert(similar), highest)
     if has_process(seasons, origins):
         forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
@@ -127,17 +127,17 @@ def _on_scale(
     """Members on one scale; what hardly differs from a better one is left out, since it would only dilute that."""
     if not seasons:
         return {f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)}
-    members = {}
+    members, weights = {}, _once(history.weights)
     if has_day_types(seasons):
-        members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
+        members["day-type template"] = day_type_forecast(standard, weights, seasons, origins)
         if logs:
-            members["quick day-type template"] = day_type_forecast(standard, history.weights, seasons, origins, QUICK)
+            members["quick day-type template"] = day_type_forecast(standard, weights, seasons, origins, QUICK)
         return members
     if logs:
-        members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
-    members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
+        members["template"] = template_forecast(standard, weights, seasons, origins, STEADY)
+    members["tracking template"] = template_forecast(standard, weights, seasons, origins, TRACKING)
     if len(seasons) > 1:
-        members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+        members["short template"] = template_forecast(standard, weights, seasons[:1], origins, STEADY)
     return members
 
 
@@ -156,6 +156,11 @@ def _ridges(standard: Array, history: History, designs: dict[str, Design], origi
         for name, design in designs.items()
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS
     }
+
+
+def _once(weights: Array) -> Array:
+    """One row of the weights (N, T) where those of all series are alike: what follows from them is worked out once."""
+    return weights[:1] if (weights == weights[0]).all() else weights
 
 
 def _row_weights(history: History, depth: int) -> Array:
@@ -318,7 +323,8 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     root = np.sqrt(weights[:, start:last] * recency)  # on both sides of the product: it is symmetric, which halves
-    columns = _design_columns(values, root, design, last)  # its cost; (N, p, rows)
+    fixed = _harmonics(start, last, design.season_length)  # its cost
+    columns = _design_columns(values, root, design.lags, fixed, last)  # (N, p, rows)
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
     gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
@@ -328,11 +334,10 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _design_columns(values: Array, root: Array, design: Design, last: int) -> Array:
+def _design_columns(values: Array, root: Array, lags: Places, fixed: Array, last: int) -> Array:
     """The columns of the rows before `last`, each row times its `root` (N, rows): (N, p, rows)."""
     count = root.shape[1]
-    first, lags = last - count, design.lags
-    fixed = _harmonics(first, last, design.season_length)
+    first = last - count
     columns = np.empty((len(values), len(lags) + fixed.shape[1], count))
     for place, lag in enumerate(lags):
         np.multiply(values[:, first - lag : last - lag], root, out=columns[:, place])
@@ -369,7 +374,7 @@ def _recurse(values: Array, coefficients: Array, design: Design, origins: Origin
     for h in range(horizon):
         t = depth + h
         step = path[t - design.season_length] + np.einsum("lnk,lnk->nk", slopes, path[t - lags]) + fixed[h]
-        path[t] = np.clip(step, low, high)
+        np.minimum(np.maximum(step, low, out=step), high, out=path[t])
     return np.moveaxis(path[depth:], 0, 2)
 
 

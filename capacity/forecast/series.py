@@ -189,7 +189,7 @@ def _without_gaps(
         steps=steps,
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(clock.step)}")),
         notes=(
-            *_history_notes(_even(values, sales, clock), clock.step, seasons),
+            *_history_notes(_even(values, sales, clock) if clock.months else sales, clock.step, seasons),
             *outages.notes(timeline),
             *_level_note(ahead.shift, clock),
             *_length_notes(row, setting),

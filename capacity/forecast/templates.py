@@ -17,6 +17,7 @@ it for all origins at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -24,7 +25,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from capacity.forecast.history import Origins
-from capacity.model.arrays import Array
+from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
 from capacity.stats import running_totals
 
@@ -38,6 +39,7 @@ NEAREST = 5  # place of the past day whose distance is the unit of all others: 3
 SHARPNESS = 2.0  # of the weights in that unit
 LEVEL = 0.7  # of the distance between the last hours of both days, that is taken for a lasting one
 LEAST_SEEN, TINY = 1e-3, 1e-9
+MOST_ROWS = 64  # forecasts in one array: of more, what is computed of it leaves the processor's cache
 LEAST_DAYS = 4  # before the earliest origin: with fewer there is no choice
 LOOK_BACK = 14  # first seasons, and two of the longest, before the earliest origin: twice as many score the same
 MOST_STEPS = 1008  # from there to now: the time of the recursion grows with the square of them
@@ -78,7 +80,7 @@ def template_forecast(
 ) -> Array:
     """The average of the longest season plus what the level has lately been off, from every origin: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
     """
     cut, _, say = _cycles(values, weights, seasons[-1], origins, template)
     total, mass = (say * cut).sum(axis=2), say.sum(axis=2)  # (N, K + 1, season)
@@ -92,7 +94,7 @@ def day_type_forecast(
 ) -> Array:
     """The usual course of each day, from itself and its like, plus what the level has lately been off: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
 
     >>> week = np.repeat([5.0, 5.0, 5.0, 5.0, 5.0, 1.0, 1.0], 4)
     >>> values = np.tile(week, 3)[None, :]
@@ -101,9 +103,9 @@ def day_type_forecast(
            [1., 1., 1., 1.]])
     """
     first, longest = seasons[0], seasons[-1]
+    days = (longest // first, first)
     cycles = _cycles(values, weights, longest, origins, template)
-    days = (*cycles[0].shape[:3], longest // first, first)
-    cut, seen, say = (part.reshape(days) for part in cycles)
+    cut, seen, say = (part.reshape(*part.shape[:3], *days) for part in cycles)
     total, mass = (say * cut).sum(axis=2), say.sum(axis=2)  # (N, K + 1, days, first)
     mean = total / np.maximum(mass, 1e-12)
     off = cut - mean[:, :, None]
@@ -111,7 +113,7 @@ def day_type_forecast(
     lent, lent_mass = alike @ total, alike @ mass
     any_day = total.sum(axis=2, keepdims=True) / np.maximum(mass.sum(axis=2, keepdims=True), 1e-12)
     profile = (total + lent + ANY_DAY * any_day) / (mass + lent_mass + ANY_DAY)
-    return _at_level(profile.reshape(*days[:2], longest), (values, weights), first, origins, template)
+    return _at_level(profile.reshape(*profile.shape[:2], longest), (values, weights), first, origins, template)
 
 
 def _cycles(
@@ -120,7 +122,7 @@ def _cycles(
     """The last cycles before each origin, their weights as seen, and as they fade: (N, K + 1, cycles, season) each."""
     count = min(template.cycles, -(-int(origins.ends[0]) // season))
     place = origins.ends[:, None] - count * season + np.arange(count * season)
-    shape = (len(values), len(origins.ends), count, season)
+    shape = (-1, len(origins.ends), count, season)
     # taken, not indexed: of one memory layout, so that a series' sums are the same alone and among others
     seen = (np.take(weights, np.maximum(place, 0), axis=1) * (place >= 0)).reshape(shape)
     cut = np.take(values, np.maximum(place, 0), axis=1).reshape(shape)
@@ -182,11 +184,15 @@ class Search:
         """Where days are not known to make a week, a past day may begin at any hour: other cycles are found."""
         return Search(length, length, MOST_DAYS) if weekly else Search(length, max(1, length // PARTS), MOST_SHIFTS)
 
+    def count(self, ends: Places) -> Places:
+        """How many past days each of these origins has."""
+        return np.minimum(self.most, -(-(ends - 2 * self.length + 1) // self.stride))
+
 
 def similar_forecast(values: Array, weights: Array, search: Search, origins: Origins) -> Array:
     """Forecast standardised values (N, T) without gaps from every origin, one day after the other: (N, K + 1, H).
 
-    `weights` (N, T) are 0 where nothing was observed.
+    `weights` (N, T), or (1, T) of all series, are 0 where nothing was observed.
 
     >>> sawtooth = np.tile(np.arange(16.0), 20)[None, :]
     >>> search = Search.of(24, weekly=False)
@@ -194,16 +200,28 @@ def similar_forecast(values: Array, weights: Array, search: Search, origins: Ori
     >>> ahead[0, 0, 12:].round(3)
     array([12., 13., 14., 15.,  0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.])
     """
-    parts = [_ahead(values[:, :end], weights[:, :end], search, origins.horizon) for end in origins.ends.tolist()]
-    return np.stack(parts, axis=1)
+    answer = np.empty((len(values), len(origins.ends), origins.horizon))
+    for some in _together(search, origins.ends, len(values)):
+        answer[:, some] = _ahead(values, weights, search, origins.ends[some], origins.horizon)
+    return answer
 
 
-def _ahead(values: Array, weights: Array, search: Search, horizon: int) -> Array:
-    """The forecast (N, H) of histories (N, t)."""
-    days, tails, after, seen = _past_days(values, weights, search)
-    now, answer = values[:, -search.length :], []
-    for _ in range(-(-horizon // search.length)):
-        tail = LEVEL * _tail(now)  # (N,)
+def _together(search: Search, ends: Places, series: int) -> Iterator[Places]:
+    """The places of origins that are forecast in one array: they have as many past days, and are not too many rows."""
+    counts, most = search.count(ends), max(1, MOST_ROWS // series)
+    for count in np.unique(counts):
+        alike = np.flatnonzero(counts == count)
+        yield from (alike[at : at + most] for at in range(0, len(alike), most))
+
+
+def _ahead(values: Array, weights: Array, search: Search, ends: Places, horizon: int) -> Array:
+    """The forecast from origins that have as many past days: (N, k, H)."""
+    length = search.length
+    now = np.take(values, ends[:, None] + np.arange(-length, 0), axis=1).reshape(-1, length)  # (N x k, length)
+    days, tails, after, seen = _past_days(values, weights, search, ends)
+    answer = []
+    for _ in range(-(-horizon // length)):
+        tail = LEVEL * _tail(now)  # (N x k,)
         level = now - tail[:, None]
         apart = days - level[:, None]
         distance = np.square(apart, out=apart).mean(axis=2) / np.maximum(seen, LEAST_SEEN) ** 2
@@ -213,18 +231,19 @@ def _ahead(values: Array, weights: Array, search: Search, horizon: int) -> Array
         say /= say.sum(axis=1, keepdims=True)
         now = (say[:, None, :] @ after)[:, 0] + (tail - (say * tails).sum(axis=1))[:, None]
         answer.append(now)
-    return np.concatenate(answer, axis=1)[:, :horizon]
+    return np.concatenate(answer, axis=1)[:, :horizon].reshape(len(values), len(ends), horizon)
 
 
-def _past_days(values: Array, weights: Array, search: Search) -> tuple[Array, Array, Array, Array]:
-    """Past days less their level (N, n, length), that level (N, n), the days after them, and how much was observed."""
-    length, last = search.length, values.shape[1]
-    moments = np.arange(last - length, length - 1, -search.stride)[: search.most]  # (n,), where a day ends
-    before = moments[:, None] + np.arange(-length, 0)
-    days, after = np.take(values, before, axis=1), np.take(values, before + length, axis=1)
+def _past_days(values: Array, weights: Array, search: Search, ends: Places) -> tuple[Array, Array, Array, Array]:
+    """Past days less their level (N x k, n, length), that level (N x k, n), the days after, and how much was seen."""
+    length, count = search.length, int(search.count(ends[:1])[0])
+    moments = ends[:, None] - length - search.stride * np.arange(count)  # (k, n), where a day ends
+    before, rows = moments[:, :, None] + np.arange(-length, 0), len(values) * len(ends)
+    days, after = (np.take(values, at, axis=1).reshape(rows, count, length) for at in (before, before + length))
     tails = LEVEL * _tail(days)
     total = running_totals(weights)
     seen = (total[:, moments + length] - total[:, moments - length]) / (2 * length)
+    seen = np.broadcast_to(seen, (len(values), *moments.shape)).reshape(rows, count)
     return days - tails[:, :, None], tails, after, seen
 
 
@@ -290,8 +309,7 @@ def _start(seasons: tuple[int, ...], origins: Origins) -> int:
 
 
 def _from_origins(recent: Array, known: tuple[int, ...], weights: dict[int, Array]) -> Array:
-    latest_first = np.ascontiguousarray(recent[:, ::-1])
-    parts = [latest_first[:, recent.shape[1] - count :] @ weights[count] for count in known]  # (N, H) each
+    parts = [recent[:, :count][:, ::-1] @ weights[count] for count in known]  # (N, H) each
     return np.stack(parts, axis=1)
 
 

@@ -76,6 +76,11 @@ class Trend:
             self.shift or other.shift,
         )
 
+    def partly(self, share: float) -> Trend:
+        """A share (in logs) of it, with its whole uncertainty."""
+        notes = tuple(f"{100 * share:.0f} % of the {note}" for note in self.notes)
+        return Trend(self.past**share, self.ahead**share, self.spread, notes)
+
 
 TrendModel = Callable[[Array, timedelta, int], Trend | None]  # history (T,), step, horizon -> trend, None where none
 
@@ -121,28 +126,23 @@ def growth_trend(row: Array, step: timedelta, horizon: int) -> Trend | None:
     return Trend(np.ones(len(row)), ahead, np.abs(np.log(ahead)), (note,))
 
 
-def after(first: TrendModel, second: TrendModel) -> TrendModel:
-    """The second kind of trend, found in what the first one leaves; None where there is no second."""
-
-    def both(row: Array, step: timedelta, horizon: int) -> Trend | None:
-        base = first(row, step, horizon) or no_trend(row, step, horizon)
-        more = second(row / base.past, step, horizon)
-        return None if more is None else base.then(more)
-
-    return both
+Kind = tuple[tuple[TrendModel, float], ...]  # each model is found in what those before it leave, and how much is used
 
 
-def partly(kind: TrendModel, share: float) -> TrendModel:
-    """A share (in logs) of a kind of trend, with its whole uncertainty."""
+def trend_of(kind: Kind, row: Array, step: timedelta, horizon: int) -> Trend | None:
+    """The models of a kind, one after the other; None where the last one finds nothing.
 
-    def some(row: Array, step: timedelta, horizon: int) -> Trend | None:
-        full = kind(row, step, horizon)
-        if full is None:
-            return None
-        notes = tuple(f"{100 * share:.0f} % of the {note}" for note in full.notes)
-        return Trend(full.past**share, full.ahead**share, full.spread, notes)
+    What finds nothing before another takes nothing out.
 
-    return some
+    >>> trend_of(((no_trend, 1.0), (level_trend, 1.0)), np.ones(60), timedelta(days=1), 2) is None
+    True
+    """
+    found: Trend | None = None
+    for model, share in kind:
+        base = found or no_trend(row, step, horizon)
+        more = model(row / base.past, step, horizon)
+        found = None if more is None else base.then(more if share == 1.0 else more.partly(share))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class WallClock:
         if self.step >= DAY:
             return np.asarray((index - self.first) / self.step).round().astype(np.intp)
         local = index.tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8
-        anchor = pd.DatetimeIndex([self.first]).tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8[0]
+        begin = self.first.tz_convert(self.timezone).tz_localize(None).to_datetime64()
+        anchor = begin.astype("datetime64[us]").astype(np.int64)
         return np.asarray(np.floor((local - anchor) / (self.step / timedelta(microseconds=1)) + 0.5), dtype=np.intp)
 
     def span(self, start: pd.Timestamp, end: pd.Timestamp) -> Places:

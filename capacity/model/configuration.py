@@ -213,16 +213,17 @@ class Config(Settings):
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
-        return _hash(self._shaping())
+        return _hashed(_text(self._shaping()))
 
     def settings_blocks(self) -> dict[str, str]:
         """A short fingerprint of each block that shapes a plan, to tell which of them changed since."""
-        return _blocks(self._shaping())
+        return _blocks({name: _text(block) for name, block in self._shaping().items()})
 
     def fingerprints(self) -> tuple[str, dict[str, str]]:
         """`settings_hash` and `settings_blocks`, for little more than one of them."""
-        shaping = self._shaping()
-        return _hash(shaping), _blocks(shaping)
+        texts = {name: _text(block) for name, block in self._shaping().items()}
+        whole = ", ".join(f"{_text(name)}: {texts[name]}" for name in sorted(texts))
+        return _hashed(f"{{{whole}}}"), _blocks(texts)
 
     def _shaping(self) -> dict[str, Any]:
         """Every setting that shapes a plan, as JSON has it, without folders and without what is not asked for."""
@@ -261,12 +262,17 @@ class Config(Settings):
         return settings
 
 
-def _blocks(shaping: dict[str, Any]) -> dict[str, str]:
-    return {name: _hash(block)[:8] for name, block in shaping.items() if block not in (None, "")}
+def _blocks(texts: dict[str, str]) -> dict[str, str]:
+    """The fingerprints of blocks of settings in JSON, without those that hold nothing."""
+    return {name: _hashed(text)[:8] for name, text in texts.items() if text not in ("null", '""')}
 
 
-def _hash(settings: Any) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+def _text(settings: Any) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 BESIDE = {"ignored_by": [], "take": False}  # of a target: beside whom it is moved shapes no plan

@@ -183,12 +183,18 @@ def within_steps(config: Config, orders: OrderData, request: ForecastRequest) ->
     }
 
 
-def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
-    """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
+def share_supply(
+    planned: PlanResult, config: Config, scenario: Scenario | None = None, *, blocks: Mapping[str, str] | None = None
+) -> PlanResult:
+    """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill.
+
+    `blocks`: the fingerprints of the configuration's blocks, where they are known already.
+    """
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     asked = any(plan.headroom is not None for plan in shared.plans)
     room = _with_room(joined_headroom(shared.plans) if asked else shared.plans, config.supply)
-    plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
+    known = config.settings_blocks() if blocks is None else dict(blocks)
+    plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=known)
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
@@ -427,6 +433,7 @@ def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, unt
     return found if known.scenario is None else forecast_if(found, known.scenario)
 
 
+HOUR = pd.Timedelta(hours=1)
 RECENT = timedelta(days=14)  # of the past load: what a picture shows before a plan
 
 
@@ -460,7 +467,7 @@ def _past_loads(
     if sales is None or len(sales) < 2 or len(found) == len(resources):
         return pd.DataFrame(found) if found else None
     places = sales.index.slice_indexer(*span)
-    index, hours = sales.index[places], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
+    index, hours = sales.index[places], (sales.index[1] - sales.index[0]) / HOUR
     values = sales.to_numpy(dtype=np.float64)[places]
     loads = {
         name: getattr(workload.load, f"{name}_base")

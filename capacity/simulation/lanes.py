@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,10 +16,27 @@ from capacity.simulation.hpa.sync import FACTOR, LEAST
 
 
 @dataclass(frozen=True, slots=True)
+class HpaStatus:
+    """What the HPA of one lane reports: replicas that exist and that it wants, and what it measured last.
+
+    `utilization` in whole percent of the request, truncated; `share` the same as a share, not truncated.
+    """
+
+    current: int
+    desired: int
+    utilization: int
+    share: float
+
+
+Steer = Callable[[int, HpaStatus], int]  # tick and status -> the floor that stands
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """The HPA of one lane: target in whole percent, scale-down stabilization, ceiling.
 
-    `follows` False: there is no HPA, and the floor is the number of replicas.
+    `follows` False: there is no HPA, and the floor is the number of replicas. `steer` decides the floor at each tick,
+    from the HPA's status; None: the floor is given.
     """
 
     target: int = 80
@@ -26,6 +44,7 @@ class Rule:
     ceiling: int = 1_000_000
     follows: bool = True
     tolerance: float = DEFAULT
+    steer: Steer | None = None
 
     def __post_init__(self) -> None:
         require(self.target >= 1, "target must be a whole percent >= 1, got {}", self.target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -20,8 +20,8 @@ from capacity.simulation.case import (
     started,
 )
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION, SYNC_PERIOD
-from capacity.simulation.lanes import Rule
-from capacity.simulation.stepping import Steer, run_cluster
+from capacity.simulation.lanes import Rule, Steer
+from capacity.simulation.stepping import run_cluster
 from capacity.stats import sliding_maxima
 
 ONE_HOUR, ONE_DAY, ONE_WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -178,9 +178,8 @@ def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Tria
     demand = case.ticks(case.demand)[-case.judged_ticks :]
     spread = np.broadcast_to(demand[:, None], (len(demand), len(policies)))
     floor = np.stack([policy.floor for policy in policies], axis=1)
-    rules = [policy.rule for policy in policies]
-    steered = {place: one.steer() for place, one in enumerate(policies) if one.steer is not None}
-    run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed), steered)
+    rules = [one.rule if one.steer is None else replace(one.rule, steer=one.steer()) for one in policies]
+    run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed))
     lanes = [lane_of(run, spread, place) for place in range(len(policies))]
     return [Trial(policy, lane, judge(case, lane)) for policy, lane in zip(policies, lanes, strict=True)]
 

@@ -45,7 +45,7 @@ from capacity.simulation.headroom import (
     replay_on_nodes,
 )
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.lanes import Rule
+from capacity.simulation.lanes import HpaStatus, Rule
 from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.policies import (
     Policy,
@@ -61,7 +61,7 @@ from capacity.simulation.policies import (
     try_policies,
 )
 from capacity.simulation.result import Simulation
-from capacity.simulation.stepping import Cluster, HpaStatus, Objective, Service
+from capacity.simulation.stepping import Cluster, Objective, Service
 
 Plans = Mapping[datetime, WorkloadPlan]  # origin (when the first step not yet known begins) -> the plan made then
 

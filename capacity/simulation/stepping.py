@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import log
@@ -13,7 +12,7 @@ import numpy as np
 from capacity.model import require
 from capacity.model.arrays import Array, Counts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.lanes import Reactive, Rule, observed
+from capacity.simulation.lanes import HpaStatus, Reactive, Rule, observed
 from capacity.simulation.pods import NodePool, Nodes, Pods, Start, Starts
 
 LATE = 0.01  # one request of a hundred waits longer than the 99th percentile
@@ -161,13 +160,11 @@ def run_cluster(
     floor: Counts,
     rules: list[Rule],
     random: np.random.Generator,
-    steered: Mapping[int, Steer] | None = None,
 ) -> Run:
     """Step every lane through `demand` and `floor`, both (ticks, lanes) of the HPA's sync period of 15 s.
 
     A lane starts with the first floor, or with the replicas that its HPA would have settled on. Equal arguments and an
-    equal generator give an equal run. `steered`: lanes whose floor is decided at each tick from the HPA's status, and
-    only begins as `floor` has it.
+    equal generator give an equal run. Where a lane's rule decides the floor at each tick, `floor` only begins it.
 
     >>> demand = np.full((240, 1), 100.0)
     >>> floor = np.full((240, 1), 2)
@@ -182,8 +179,9 @@ def run_cluster(
     stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, starts)
     stage.look(demand[0])
     record, floor = _Record(demand), floor.copy()
+    steered = [(lane, rule.steer) for lane, rule in enumerate(rules) if rule.steer is not None]
     for at in range(ticks):
-        for lane, steer in (steered or {}).items():
+        for lane, steer in steered:
             floor[at, lane] = steer(at, stage.status_of(lane))
         record.write(at, stage.step(at, demand[at], floor[at]))
     return Run(SYNC_PERIOD, record.offered, record.ready, record.pods, record.started, floor, cluster.service)
@@ -205,22 +203,6 @@ class Moment:
     ready: Counts
     pods: Counts
     started: Counts
-
-
-@dataclass(frozen=True, slots=True)
-class HpaStatus:
-    """What the HPA of one lane reports: replicas that exist and that it wants, and what it measured last.
-
-    `utilization` in whole percent of the request, truncated; `share` the same as a share, not truncated.
-    """
-
-    current: int
-    desired: int
-    utilization: int
-    share: float
-
-
-Steer = Callable[[int, HpaStatus], int]  # tick and status -> the floor that stands
 
 
 class _Record:

@@ -183,11 +183,11 @@ def test_a_plan_reads_its_events_once_and_hashes_its_settings_once(
     calendar = config.calendar.model_copy(update={"events": str(tmp_path / "events.csv")})
     one = config.model_copy(update={"calendar": calendar, "workloads": config.workloads[:1]})
     expected, calls = one.settings_hash(), list[str]()
-    read, hashed = reading.read_events, Config.settings_hash
+    read, shaping = reading.read_events, Config._shaping
     monkeypatch.setattr(reading, "read_events", lambda *given: calls.append("events") or read(*given))
-    monkeypatch.setattr(Config, "settings_hash", lambda self: calls.append("hash") or hashed(self))
+    monkeypatch.setattr(Config, "_shaping", lambda self: calls.append("settings") or shaping(self))
     planned = plan_fleet(one, NOW, Fleet()).plan
-    assert sorted(calls) == ["events", "hash"]
+    assert sorted(calls) == ["events", "settings"]
     assert planned.settings_hash == expected
     calm = plan_fleet(config.model_copy(update={"workloads": config.workloads[:1]}), NOW, Fleet()).plan
     assert planned.workloads[0].peak.cpu_cores > 2 * calm.workloads[0].peak.cpu_cores, "the event moved the plan"

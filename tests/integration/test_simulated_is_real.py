@@ -25,8 +25,8 @@ from capacity.model.policy import Cadence
 from capacity.planning.orders import request_of
 from capacity.planning.pipeline import planned_window
 from capacity.simulation import Replay, Schedule
+from capacity.simulation.lanes import HpaStatus
 from capacity.simulation.replay import Steering
-from capacity.simulation.stepping import HpaStatus
 from tests.scale import times
 from tests.shop import Shop, hpa
 

@@ -14,13 +14,12 @@ from capacity.forecast import Setting, forecast_sales
 from capacity.forecast.batch import forecast_far
 from capacity.forecast.holdout import find_trend
 from capacity.forecast.trend import (
-    after,
     distance_spread,
     fit_year,
     growth_trend,
     level_trend,
     no_trend,
-    partly,
+    trend_of,
     yearly_trend,
 )
 from tests.scale import examples
@@ -123,11 +122,11 @@ def test_earlier_levels_are_brought_to_todays():
 
 def test_courses_compose_and_can_be_taken_in_part():
     values = seasonal(800)
-    whole, half = yearly_trend(values, DAY, 30), partly(yearly_trend, 0.5)(values, DAY, 30)
+    whole, half = yearly_trend(values, DAY, 30), trend_of(((yearly_trend, 0.5),), values, DAY, 30)
     np.testing.assert_allclose(half.ahead**2, whole.ahead)
-    both = after(yearly_trend, growth_trend)(values, DAY, 30)
+    both = trend_of(((yearly_trend, 1.0), (growth_trend, 1.0)), values, DAY, 30)
     assert len(both.notes) == 2
-    assert after(no_trend, level_trend)(values, DAY, 30) is None
+    assert trend_of(((no_trend, 1.0), (level_trend, 1.0)), values, DAY, 30) is None
 
 
 @pytest.mark.parametrize("growth", [-3.0, 0.5, 3.0])
