@@ -151,11 +151,11 @@ def _designs(seasons: tuple[int, ...], proven: tuple[int, ...], horizon: int, *,
 
 def _ridges(standard: Array, history: History, designs: dict[str, Design], origins: Origins) -> dict[str, Array]:
     """The forecasts of those designs for which there are enough rows."""
-    return {
-        name: ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
-        for name, design in designs.items()
-        if int(origins.ends.min()) >= design.depth + LEAST_ROWS
-    }
+    forecasts = {}
+    for name, design in designs.items():
+        if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
+            forecasts[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
+    return forecasts
 
 
 def _once(weights: Array) -> Array:

@@ -314,7 +314,8 @@ def unit_change(values: Array) -> tuple[int, float] | None:
 def level_change(values: Array) -> tuple[int, float] | None:
     """From which place on values are larger or smaller than all before, and how many times; None where they are not.
 
-    >>> level_change(np.array([1.0, 2, 1, 2, 1, 2, 200, 100, 200, 100, 200, 100]))
+    >>> place, times = level_change(np.array([1.0, 2, 1, 2, 1, 2, 200, 100, 200, 100, 200, 100]))
+    >>> place, round(times, 9)
     (6, 100.0)
     """
     there = np.flatnonzero(np.nan_to_num(values) > 0)
