@@ -93,7 +93,8 @@ def rates_ahead(values: Array, seasons: tuple[int, ...], horizon: int) -> Rates:
         known -= learned * (0.5 if season >= MANY_SLOTS else 1.0)  # of many slots, half of each is its neighbours'
         fitted *= factor[:, np.arange(-values.shape[1], 0) % season]
         ahead *= factor[:, np.arange(horizon) % season]
-    excess = _variance(sold, fitted, seen.sum(axis=1) / np.maximum(known, 0.5 * seen.sum(axis=1)))
+    count = np.maximum(seen.sum(axis=1), 1)
+    excess = _variance(sold, fitted, count / np.maximum(known, 0.5 * count))
     ahead *= _level(sold, fitted, cycles[0] if cycles else 1)
     return Rates(ahead, excess[:, None])
 

@@ -127,7 +127,8 @@ def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
     prior = LEVEL_TRUST * shape.mean(axis=1, keepdims=True) + 1e-300
     ratio = np.zeros_like(sold)  # to its season's shape: a low day takes more from its peak than from its night
     np.divide(sold + prior, usual + prior, out=ratio, where=usual > 0)
-    return np.where(observed, values, np.where(usual > 0, shape * ratio, sold))
+    none_yet = ~np.logical_or.accumulate(observed, axis=1)  # nothing tells its level: the usual one
+    return np.where(observed, values, np.where(none_yet, shape, np.where(usual > 0, shape * ratio, sold)))
 
 
 def _local_mean(values: Array, mass: Array, width: int) -> Array:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capacity.forecast import Setting, forecast_batch, forecast_many, forecast_sales
@@ -160,6 +160,8 @@ def test_short_steps_without_a_cycle_are_forecast(minutes, steps):
 BATCHES = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 400), st.integers(1, 60))
 
 
+@example((0, 4, 32, 1), "counts", 1, 0)  # an origin before the first value
+@example((0, 1, 64, 1), "constant", 1, 0)  # a large constant after steps without a value
 @examples(20)
 @given(BATCHES, st.sampled_from(SHAPES), st.sampled_from(SECONDS), st.integers(0, 500))
 def test_a_batch_is_sound_or_refused(size, shape, seconds, window):
