@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,9 @@ from capacity.sources.time_columns import TimeColumn, time_form
 
 Key = tuple[str, str]
 Measurements = UsageSettings | VolumeUsageSettings
+MOST_NAMES = 10_000  # names of a file among which those of workloads are looked for
+MOST_MISSING = 20  # workloads without rows of which something is said
+POD = r"[0-9]{1,3}|(?:[bcdf-hj-np-tv-xz2456789]{6,10}-)?[bcdf-hj-np-tv-xz2456789]{5}"  # how Kubernetes ends names
 EVERYTHING = ""  # what rows without a workload's name are called inside
 UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
     **dict(zip("numkMGTP", (1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e12, 1e15), strict=True)),
@@ -190,7 +194,9 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
         kinds = _load(database, settings, name)
         _measure(database, settings, kinds, names)
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
+            _tell_other_names(database, settings, names)
             return {}
+        _tell_other_names(database, settings, names)
         step = settings.step or _native_step(database, name)
         frame = database.execute(_steps_query(step, settings)).df()
     tables = {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
@@ -199,6 +205,35 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
             raise DataError(f"{name}: {'' if called == EVERYTHING else f'{called}: '}{_in_block(problem, settings)}")
     _tell_gaps(tables, name)
     return without_faults(tables, name) if isinstance(settings, UsageSettings) else tables
+
+
+def _tell_other_names(database: duckdb.DuckDBPyConnection, settings: Measurements, names: Sequence[str]) -> None:
+    """Warn of rows under a name that is nearly that of a workload without rows, or of its pods: they are not read."""
+    if settings.workload is None or not names:
+        return
+    column = f"trim(CAST({quote(settings.workload)} AS VARCHAR))"
+    query = f"SELECT DISTINCT {column} FROM orders WHERE {column} IS NOT NULL ORDER BY 1 LIMIT {MOST_NAMES}"
+    there = [str(name) for (name,) in database.execute(query).fetchall()]
+    asked = set(names)
+    found = {one.rpartition("/")[2] for one in there if one in asked}
+    missing = [name for name in dict.fromkeys(names) if "/" not in name and name not in found]
+    for name in missing[:MOST_MISSING]:
+        alike = next((one for one in there if _stands_for(one, name)), None)
+        if alike is not None:
+            LOGGER.warning(
+                "%s: expected rows of %s in %r, got none; those of %r are left out: rename them, or sum up the pods",
+                *(Path(settings.source).name, name, settings.workload, alike),
+            )
+
+
+def _stands_for(found: str, name: str) -> bool:
+    """Whether a name is that of a workload in other letters, or one of its pods.
+
+    >>> [_stands_for(found, "web") for found in ("Web", "deployment/web", "web-7d9f8b6c5-x2x4z", "web-0", "web-api")]
+    [True, True, True, True, False]
+    """
+    bare = found.rpartition("/")[2].lower()
+    return bare == name or re.fullmatch(rf"{re.escape(name)}-({POD})", bare) is not None
 
 
 def _tell_gaps(tables: Mapping[str, pd.DataFrame], name: str) -> None:

@@ -451,3 +451,21 @@ def test_values_that_are_no_measurements_are_told(
     assert isinstance(found, dict)
     assert int(found["web"]["cpu"].isna().sum()) == gaps
     assert (told in caplog.text) if told else not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        pytest.param("shop/web", "", id="its name"),
+        pytest.param("Web", "those of 'Web' are left out", id="a capital"),
+        pytest.param("web-7d9f8b6c5-x2x4z", "those of 'web-7d9f8b6c5-x2x4z' are left out", id="a pod"),
+        pytest.param("web-api", "", id="another workload"),
+    ],
+)
+def test_rows_under_nearly_the_name_of_a_workload_are_told(
+    named: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_history((named,))
+    configure()
+    usage_of(read_config("capacity.yaml"))
+    assert (told in caplog.text) if told else "left out" not in caplog.text
