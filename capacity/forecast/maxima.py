@@ -6,6 +6,7 @@ import numpy as np
 
 from capacity.forecast.calibration import (
     MIDDLE,
+    MOST_CELLS,
     TRACKING_RATE,
     Errors,
     beside_normal,
@@ -77,10 +78,11 @@ def closed_windows(maxima: Array, quantiles: Array, values: Array, setting: Sett
     rows = np.flatnonzero((highest < NEXT_TO_NOTHING * maxima).any(axis=(1, 2)))
     if not len(rows):
         return maxima
-    ahead = np.full((len(rows), setting.window - 1), np.nan)  # the last windows are not over yet
-    past = sliding_maxima(np.concatenate([values[rows], ahead], axis=1), setting.window)[:, : values.shape[1]]
     lowered = maxima.copy()
-    lowered[rows] = closed_slots(maxima[rows], past, season_length, setting.quantile_levels)
+    for some in np.array_split(rows, -(-len(rows) * values.shape[1] // MOST_CELLS)):
+        past = sliding_maxima(values[some], setting.window)
+        past[:, max(0, past.shape[1] - setting.window + 1) :] = np.nan  # the last windows are not over yet
+        lowered[some] = closed_slots(maxima[some], past, season_length, setting.quantile_levels)
     return np.maximum(lowered, highest)
 
 

@@ -256,6 +256,20 @@ def test_a_few_calm_windows_do_not_promise_a_calm_maximum(origins):
     assert 0.3 <= (coming <= maxima[:, 0]).mean() <= 0.7
 
 
+@pytest.mark.parametrize(("origins", "apart"), [(14, 24), (8, 24), (14, 4), (14, 2)])
+def test_past_windows_cover_the_next_maximum_also_where_they_overlap(origins, apart):
+    rng, window, covered = np.random.default_rng(0), 24, []
+    for _ in range(200):
+        path = rng.normal(0, 1, apart * (origins - 1) + 2 * window)
+        shape = np.stack([path[k * apart :][:window] for k in reversed(range(origins))])[None]
+        past, span = np.full_like(shape, 10.0), apart * (origins - 1) + window
+        errors = Errors(shape, past, np.ones_like(past), np.ones((1, window)), span)
+        point = np.full((1, window), 10.0)
+        told = maximum_quantiles(point[:, :, None] + np.zeros(2), point, errors, window, (0.5, 0.9))[0, 0]
+        covered.append(10.0 + path[-window:].max() <= told)
+    assert np.abs(np.mean(covered, axis=0) - (0.5, 0.9)).max() < 0.06
+
+
 def test_two_weeks_that_peaked_alike_take_the_spread_of_the_days_in_them():
     week = np.random.default_rng(3).normal(0, 1, (1, 1, 168)).clip(max=2.0)
     week[:, :, ::12] = 2.0  # each day peaks at the same value, so that days and weeks have no spread of their own
