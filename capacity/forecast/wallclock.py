@@ -43,7 +43,9 @@ class WallClock:
             return np.asarray((numbers - first) // self.months)
         if self.step >= DAY:
             return np.asarray((index - self.first) / self.step).round().astype(np.intp)
-        local = index.tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8
+        if self.timezone != "UTC":
+            index = index.tz_convert(self.timezone).tz_localize(None)
+        local = index.as_unit("us").asi8
         begin = self.first.tz_convert(self.timezone).tz_localize(None).to_datetime64()
         anchor = begin.astype("datetime64[us]").astype(np.int64)
         return np.asarray(np.floor((local - anchor) / (self.step / timedelta(microseconds=1)) + 0.5), dtype=np.intp)
@@ -143,8 +145,10 @@ def checked_index(sales: pd.Series) -> pd.DatetimeIndex:
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError(f"sales: expected a DatetimeIndex in UTC, got {type(index).__name__}")
     require(str(index.tz) == "UTC", "sales: expected a UTC index, got {}", index.tz or "naive times; use tz_localize")
-    require(index.is_unique, "sales: expected unique steps, got {} twice", index[index.duplicated()][:1].tolist())
-    require(index.is_monotonic_increasing, "sales: expected ascending steps, got them unsorted; use sort_index")
+    ascending = index.is_monotonic_increasing  # asked first: then whether it is unique is known, and costs nothing
+    if not index.is_unique:
+        require(False, "sales: expected unique steps, got {} twice", index[index.duplicated()][:1].tolist())
+    require(ascending, "sales: expected ascending steps, got them unsorted; use sort_index")
     return index
 
 

@@ -174,6 +174,11 @@ def test_times_on_the_step_alone_tell_nothing(tmp_path: Path, stamp: str) -> Non
     settings = SalesSettings(source=str(tmp_path / "orders.csv"), time="time", step=DAY if "H" not in stamp else HOUR)
     with OrderTable.load(settings, "UTC", datetime(2026, 1, 9, tzinfo=UTC)) as table:
         assert rows_within(table.database, GOOD, settings.step, {None}) == {}
+        judged = table.judgement
+        assert judged is not None
+        queries = [f"SELECT * FROM ({judged.counted(within=within)}) ORDER BY ALL" for within in (True, False)]
+        looked, skipped = (table.database.execute(query).fetchall() for query in queries)
+    assert looked == skipped, "where no row lies within its step, not to look for parts gives the same counts"
 
 
 def test_dates_without_a_time_among_others_make_no_rush_of_midnight(tmp_path: Path) -> None:
