@@ -17,13 +17,13 @@ import numpy as np
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.settings import Setting
 from capacity.forecast.templates import (
-    QUICK,
     STEADY,
     TRACKING,
     Search,
     day_type_forecast,
     has_day_types,
     has_process,
+    parted_forecast,
     process_forecast,
     similar_forecast,
     similar_length,
@@ -131,7 +131,7 @@ def _on_scale(
     if has_day_types(seasons):
         members["day-type template"] = day_type_forecast(standard, weights, seasons, origins)
         if logs:
-            members["quick day-type template"] = day_type_forecast(standard, weights, seasons, origins, QUICK)
+            members["changing day and week"] = parted_forecast(standard, history.weights, seasons, origins)
         return members
     if logs:
         members["template"] = template_forecast(standard, weights, seasons, origins, STEADY)

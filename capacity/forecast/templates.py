@@ -63,7 +63,9 @@ class Template:
 STEADY = Template(4.0, 0.25, 2.0)
 TRACKING = Template(2.0, 0.1, 20.0)  # follows the level, keeps it
 DAY_TYPES = Template(8.0, 0.25, 20.0)
-QUICK = Template(1.0, 0.25, 20.0, cycles=4)  # forgets all but the last weeks
+PARTED = Template(3.0, 0.1, 20.0)  # of a season in parts: the week forgets within months, the day within days
+DAY_MEMORY = 4.0  # days until a day counts half in the usual day
+NO_WEEK = 0.3  # observations' worth of "like any day" in each slot of the week
 
 
 def has_day_types(seasons: tuple[int, ...]) -> bool:
@@ -114,6 +116,54 @@ def day_type_forecast(
     any_day = total.sum(axis=2, keepdims=True) / np.maximum(mass.sum(axis=2, keepdims=True), 1e-12)
     profile = (total + lent + ANY_DAY * any_day) / (mass + lent_mass + ANY_DAY)
     return _at_level(profile.reshape(*profile.shape[:2], longest), (values, weights), first, origins, template)
+
+
+def parted_forecast(values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins) -> Array:
+    """A usual day that changes from day to day, what each day of the week adds to it, and the level: (N, K + 1, H).
+
+    As a decomposition by smoothing has it (STL: Cleveland et al., 1990), in one pass and without looking ahead.
+    `weights` (N, T) are 0 where nothing was observed.
+
+    >>> week = np.repeat([5.0, 5.0, 5.0, 5.0, 5.0, 1.0, 1.0], 4)
+    >>> values = np.tile(week, 8)[None, :]
+    >>> parted_forecast(values, np.ones_like(values), (4, 28), Origins(np.array([224, 216]), 4, 4))[0].round()
+    array([[5., 5., 5., 5.],
+           [1., 1., 1., 1.]])
+    """
+    first, longest = seasons[0], seasons[-1]
+    cycles = _cycles(values, weights, longest, origins, PARTED)
+    days = (*cycles[0].shape[:3], longest // first, first)
+    cut, seen, say = (part.reshape(days) for part in cycles)
+    level = _daily_level(cut, seen)  # (N, K + 1, cycles, days, 1)
+    off = cut - level
+    week = (say * (off - _mean_day(off, seen))).sum(axis=2) / (say.sum(axis=2) + NO_WEEK)  # (N, K + 1, days, first)
+    week -= week.mean(axis=2, keepdims=True)
+    age = np.arange(days[2] * days[3] - 1, -1, -1).reshape(days[2], days[3], 1)
+    day = _mean_day(off - week[:, :, None], seen * 0.5 ** (age / DAY_MEMORY))
+    profile = day[:, :, 0] + week + level[:, :, -1, -1:]
+    return _at_level(profile.reshape(*days[:2], longest), (values, weights), first, origins, PARTED)
+
+
+def _mean_day(values: Array, weights: Array) -> Array:
+    """The mean over cycles and days (N, K + 1, cycles, days, first), these two axes kept as ones."""
+    mass = np.maximum(weights.sum(axis=(2, 3), keepdims=True), 1e-12)
+    return np.asarray((weights * values).sum(axis=(2, 3), keepdims=True) / mass)
+
+
+def _daily_level(cut: Array, seen: Array) -> Array:
+    """The mean of a week on each side of each day of (N, K + 1, cycles, days, first), as far as an origin knows it."""
+    days = cut.shape[2] * cut.shape[3]
+    place, parts = np.arange(days), []
+    for total in ((seen * cut).sum(axis=4), seen.sum(axis=4)):
+        before = np.zeros((*cut.shape[:2], days + 1))
+        np.cumsum(total.reshape(*cut.shape[:2], days), axis=2, out=before[:, :, 1:])
+        windows = [(place - cut.shape[3] + one, place + cut.shape[3] + one) for one in (0, 1)]  # whole weeks
+        sums = [
+            np.take(before, np.minimum(stop, days), axis=2) - np.take(before, np.maximum(start, 0), axis=2)
+            for start, stop in windows
+        ]
+        parts.append(sums[0] + sums[1])
+    return np.asarray(parts[0] / np.maximum(parts[1], 1e-12)).reshape(*cut.shape[:4], 1)
 
 
 def _cycles(

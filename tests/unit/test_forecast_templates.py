@@ -7,16 +7,16 @@ import pytest
 
 from capacity.forecast.blend import blend_members
 from capacity.forecast.history import Origins
-from capacity.forecast.templates import TRACKING, day_type_forecast, template_forecast
+from capacity.forecast.templates import TRACKING, day_type_forecast, parted_forecast, template_forecast
 
 WORK, REST = np.repeat([2.0, 8.0, 9.0, 3.0], 6), np.repeat([5.0, 1.0, 1.0, 6.0], 6)
 WEEK = np.concatenate([np.tile(WORK, 5), np.tile(REST, 2)])
 SEASONS, NEXT = (24, 168), Origins(np.array([504, 480, 456]), 168, 24)
 
 
-def told(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def told(values: np.ndarray, weights: np.ndarray | None = None, template=day_type_forecast) -> np.ndarray:
     """The week to come (series, 168)."""
-    return day_type_forecast(values, np.ones_like(values) if weights is None else weights, SEASONS, NEXT)[:, 0]
+    return template(values, np.ones_like(values) if weights is None else weights, SEASONS, NEXT)[:, 0]
 
 
 def noisy(seed: int, spread: float = 0.5) -> np.ndarray:
@@ -36,27 +36,42 @@ def test_days_unlike_any_other_are_told_by_themselves():
     np.testing.assert_allclose(told(values)[0], week, atol=0.7)  # a tenth of a day is the mean of all
 
 
+BOTH = pytest.mark.parametrize("template", [day_type_forecast, parted_forecast])
+
+
+@BOTH
 @pytest.mark.parametrize("lost", [slice(0, 24), slice(360, 384), slice(0, 336)])
-def test_what_was_not_observed_is_not_learned_from(lost):
+def test_what_was_not_observed_is_not_learned_from(lost, template):
     values, weights = noisy(1, 0.01), np.ones((1, 504))
     weights[:, lost] = 0.0
     other = values.copy()
     other[:, lost] = 1e6
-    np.testing.assert_array_equal(told(values, weights), told(other, weights))
-    np.testing.assert_allclose(told(values, weights)[0], WEEK, atol=0.7)
+    np.testing.assert_array_equal(told(values, weights, template), told(other, weights, template))
+    np.testing.assert_allclose(told(values, weights, template)[0, :24], WEEK[:24], atol=0.7)
 
 
-def test_many_series_are_forecast_as_each_alone():
+@BOTH
+def test_many_series_are_forecast_as_each_alone(template):
     values = np.concatenate([noisy(seed) for seed in range(5)])
-    together = told(values)
+    together = told(values, template=template)
     for place in range(5):
-        np.testing.assert_array_equal(together[[place]], told(values[[place]]))
+        np.testing.assert_array_equal(together[[place]], told(values[[place]], template=template))
 
 
-def test_the_level_of_the_last_hours_is_followed():
+@BOTH
+def test_the_level_of_the_last_hours_is_followed(template):
     values = noisy(3, 0.01)
     values[:, -24:] += 3.0
-    np.testing.assert_allclose(told(values)[0, :24], WEEK[:24] + 2.5, atol=1.0)
+    np.testing.assert_allclose(told(values, template=template)[0, :24], WEEK[:24] + 2.5, atol=1.0)
+
+
+def test_a_day_that_changes_within_days_is_followed():
+    change = np.tile(np.sin(2 * np.pi * np.arange(24) / 24), 7)  # none of the level
+    values = np.tile(WORK, 21)[None]
+    values[:, -len(change) :] += change
+    expected = WORK + change[:24]
+    off = [np.abs(told(values, template=one)[0, :24] - expected).mean() for one in (parted_forecast, day_type_forecast)]
+    assert off[0] < 0.7 * off[1]
 
 
 @pytest.mark.parametrize("season", [(24,), (24, 100)])
