@@ -242,7 +242,7 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
     why = "dearer to change, or a ramp needs it"
     less = f"no floors: {workload.policy}" if alone else "the most that the budget pays for"
     return [
-        (ROUNDING, whole, "up to a whole replica" + (f"; {other} asks for as many" if _tied(one, step) else "")),
+        (ROUNDING, whole, "up to a whole replica" + (f", as many as {other}" if _tied(one, step) else "")),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
         ("requests", need, _requests_why(one, step)),
         ("floor", raised, f"never below {one.low}"),

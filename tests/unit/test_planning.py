@@ -93,8 +93,8 @@ def test_the_larger_of_cpu_and_memory_binds(memory_per_sale: float, binding: str
 @pytest.mark.parametrize(
     ("memory_per_sale", "binding", "why"),
     [
-        pytest.param(0.105 * 2**30, "memory", "up to a whole replica; CPU asks for as many", id="5.9 to 5.6"),
-        pytest.param(0.095 * 2**30, "cpu", "up to a whole replica; memory asks for as many", id="5.3 to 5.6"),
+        pytest.param(0.105 * 2**30, "memory", "up to a whole replica, as many as CPU", id="5.9 to 5.6"),
+        pytest.param(0.095 * 2**30, "cpu", "up to a whole replica, as many as memory", id="5.3 to 5.6"),
         pytest.param(0.05 * 2**30, "cpu", "up to a whole replica", id="2.8 to 5.6: no tie"),
     ],
 )
