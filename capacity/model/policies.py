@@ -92,8 +92,9 @@ SCORES = ("pod_hours", "above", "overload", "lost", "starts", *NODE_SCORES)
 class Tried:
     """Candidates and what each did on each day. `begin` is the first replayed day's start.
 
-    `skill`: of the last forecast over the seasonal naive; None where it is not known, or nothing was forecast. `under`
-    tells what the workload and the replay were: only rows under equal conditions may stand in one table.
+    `skill`: of the replayed forecasts over the seasonal naive, their mean; None where it is not known, or nothing was
+    forecast. `under` tells what the workload and the replay were: only rows under equal conditions may stand in one
+    table.
     """
 
     policies: tuple[Policy, ...]
@@ -115,7 +116,7 @@ class Tried:
 
     @property
     def has_skill(self) -> bool:
-        """Whether the newest forecast beats the seasonal naive, as far as that is known."""
+        """Whether the forecasts beat the seasonal naive, as far as that is known."""
         return self.skill is None or self.skill > 0
 
     def continues(self, before: Tried | None) -> bool:
@@ -130,7 +131,15 @@ class Tried:
         """The last days of both, these following those of `before`."""
         require(self.continues(before), "expected days that follow {}, got them from {}", before.end, self.begin)
         scores = before.scores.followed_by(self.scores).last(days)
-        return Tried(self.policies, scores, self.end - scores.days * DAY, self.skill, self.remarks, self.under)
+        skill = _mean_skill(((before.skill, scores.days - self.scores.days), (self.skill, self.scores.days)))
+        return Tried(self.policies, scores, self.end - scores.days * DAY, skill, self.remarks, self.under)
+
+
+def _mean_skill(parts: tuple[tuple[float | None, int], ...]) -> float | None:
+    """The mean of skills by their days; None where none is known."""
+    known = [(skill, max(days, 0)) for skill, days in parts if skill is not None]
+    total = sum(days for _, days in known)
+    return sum(skill * days for skill, days in known) / total if total else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,12 +272,15 @@ def _room_level(policy: Policy) -> float | None:
 
 
 def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:
-    if not forecasts:
-        return None
-    last = forecasts[max(forecasts)]
-    if last.unskilled:
-        return min(0.0, 0.0 if last.trust is None else last.trust.skill)
-    return None if last.trust is None else last.trust.skill
+    """The mean over the replayed forecasts, as far as it is known; one of them is judged on a few origins only."""
+    told = [skill for one in forecasts.values() if (skill := _claimed(one)) is not None]
+    return float(np.mean(told)) if told else None
+
+
+def _claimed(forecast: Forecast) -> float | None:
+    if forecast.unskilled:
+        return min(0.0, 0.0 if forecast.trust is None else forecast.trust.skill)
+    return None if forecast.trust is None else forecast.trust.skill
 
 
 class _Floors:
