@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capacity.model.choice import Choice, Evidence, PaysFrom, choice_document
 from capacity.model.fields import rfc3339
 from capacity.model.policy import Objective
-from capacity.simulation.case import Miss, Score
-from capacity.simulation.headroom import HeadroomScore
-from capacity.simulation.policies import Trial
-from capacity.simulation.result import COLUMNS, Simulation
-from capacity.simulation.vertical import CORE_IN_GIB, SizeScore
 from capacity.views.sheet import Sheet, count, duration
+
+if TYPE_CHECKING:
+    from capacity.simulation.case import Miss, Score
+    from capacity.simulation.headroom import HeadroomScore
+    from capacity.simulation.policies import Trial
+    from capacity.simulation.result import Simulation
+    from capacity.simulation.vertical import SizeScore
 
 DAY = 1440  # minutes
 SHOWN = ("policy", ">100 %", ">cap", "slow", "lost", "pod-h", "x best", "starts/d", "moves/d")
@@ -33,6 +35,8 @@ def simulation_sheet(result: Simulation) -> Sheet:
 
 def sizes_sheet(name: str, scores: Sequence[SizeScore], days: int) -> Sheet:
     """A pod that is resized: what each way to size it costs, and how often it is busier than its target."""
+    from capacity.simulation.vertical import CORE_IN_GIB
+
     rows = [
         (
             one.name,
@@ -132,6 +136,8 @@ def _document(result: Simulation) -> dict[str, Any]:
 
 
 def _scores(score: Score) -> dict[str, float]:
+    from capacity.simulation.result import COLUMNS  # tables of choices, which every plan shows, do without
+
     return {key: round(value(score), 6) for key, value in COLUMNS.items()}
 
 
