@@ -215,6 +215,18 @@ def test_a_new_day_follows_those_that_are_kept_and_the_oldest_goes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "new", "both"),
+    [(0.3, -0.3, 0.1), (None, -0.3, -0.3), (0.3, None, 0.3), (None, None, None)],
+)
+def test_the_skill_of_days_is_their_mean_as_far_as_it_is_known(
+    before: float | None, new: float | None, both: float | None
+) -> None:
+    days = tried(5, skill=before)
+    skill = tried(1, days.end, skill=new).after(days, 3).skill
+    assert skill == (both if both is None else pytest.approx(both))
+
+
+@pytest.mark.parametrize(
     "other",
     [
         pytest.param(tried(1, NOW), id="of the same days"),
