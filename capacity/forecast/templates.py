@@ -63,7 +63,7 @@ class Template:
 STEADY = Template(4.0, 0.25, 2.0)
 TRACKING = Template(2.0, 0.1, 20.0)  # follows the level, keeps it
 DAY_TYPES = Template(8.0, 0.25, 20.0)
-PARTED = Template(3.0, 0.1, 20.0)  # of a season in parts: the week forgets within months, the day within days
+PARTED = Template(3.0, 0.1, 0.5)  # of a season in parts; what two hours were off is no level of tomorrow's
 DAY_MEMORY = 4.0  # days until a day counts half in the usual day
 NO_WEEK = 0.3  # observations' worth of "like any day" in each slot of the week
 
