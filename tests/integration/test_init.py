@@ -23,7 +23,6 @@ from tests.double.manifests import autoscaler, deployment
 from tests.integration.test_policies_in_cluster import advised
 from tests.peers import Prometheus, openmetrics
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 Document = dict[str, Any]
 
 NO_CHOICE = "\nchoice: {period: null}\n"
@@ -161,7 +160,8 @@ def test_a_file_that_is_there_is_never_overwritten(
 def test_what_prometheus_measured_is_in_the_file(
     cluster: KubernetesDouble, prometheus: Callable[..., Prometheus], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    minutes = pd.date_range(NOW - timedelta(hours=26), NOW, freq="1min")
+    now = datetime.now(UTC).replace(microsecond=0)  # not when tests were collected: that may be hours ago
+    minutes = pd.date_range(now - timedelta(hours=26), now, freq="1min")
     seconds = pd.Series(range(len(minutes)), minutes, dtype=float) * 60
     labels = 'namespace="shop",pod="web-5d4f8c7b9-bcdfg"'
     history = {
