@@ -105,7 +105,8 @@ def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
     mass = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     center = (values * weights).sum(axis=1, keepdims=True) / mass
     spread = np.sqrt((weights * (values - center) ** 2).sum(axis=1, keepdims=True) / mass)
-    return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
+    size = np.maximum(np.abs(center), 1.0)  # of a constant, what else there is to divide by: steps before it are 0
+    return center, np.where(spread > 1e-12 * size, spread, size)
 
 
 def typical(values: Array, seasons: tuple[int, ...]) -> Array:
@@ -127,8 +128,7 @@ def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
     prior = LEVEL_TRUST * shape.mean(axis=1, keepdims=True) + 1e-300
     ratio = np.zeros_like(sold)  # to its season's shape: a low day takes more from its peak than from its night
     np.divide(sold + prior, usual + prior, out=ratio, where=usual > 0)
-    none_yet = ~np.logical_or.accumulate(observed, axis=1)  # nothing tells its level: the usual one
-    return np.where(observed, values, np.where(none_yet, shape, np.where(usual > 0, shape * ratio, sold)))
+    return np.where(observed, values, np.where(usual > 0, shape * ratio, sold))
 
 
 def _local_mean(values: Array, mass: Array, width: int) -> Array:
