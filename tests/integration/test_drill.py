@@ -122,7 +122,7 @@ def configure(folder: Path, instance: ServiceNowDouble, gateway: HttpPeer, alert
     (folder / "capacity.yaml").write_text(json.dumps(document))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def instance() -> Iterator[ServiceNowDouble]:
     with ServiceNowDouble() as double:
         yield double
