@@ -45,6 +45,7 @@ YARDSTICK = (
     "which no planner did; now the policy is chosen each day, runs on the planner's schedule, and pays for 99.5 % of "
     "minutes at or under 80 %, which minutes of overload do not show"
 )
+QUARTERS = "floors on quarters of an hour where 0.1 planned hours, on the processes of Dask"
 TEXTS = "each step of a plan kept a text of its own that names what binds it; mended after this was measured"
 TRACES = "cause unknown; over all traces the error fell"
 BURSTS = "the median is worse, cause unknown; the 0.9 quantile covers an hour's maximum in 90 %, not 75 %"
@@ -194,11 +195,11 @@ RUNS = (
         "1000 workloads",
         "peak_rss_mib",
         892.9,
-        why="floors on quarters of an hour where 0.1 planned hours, on the processes of Dask",
+        why=QUARTERS,
     ),
     Figure("10,000 workloads, rows to plan, s", "fleet", "10000 workloads", "seconds", 192.0),
-    Figure("the same, MiB with workers", "fleet", "10000 workloads", "peak_rss_mib", 2133.0),
-    Figure("10,000 series forecast, s of CPU", "forecast_fleet", "cpu_seconds", "value", 40.53),
+    Figure("the same, MiB with workers", "fleet", "10000 workloads", "peak_rss_mib", 2133.0, why=QUARTERS),
+    Figure("10,000 series forecast, s of CPU", "forecast_fleet", "cpu_seconds", "value", 40.53, why=MEMBERS),
     Figure("the same, MiB", "forecast_fleet", "peak_rss_mib", "value", 980.0),
     Figure(
         "100 million rows audited and counted, s of CPU",
@@ -226,7 +227,7 @@ RUNS = (
     ),
     Figure("the same, last PATCH after s", "controller", "last_raise_seconds_1ms", "value"),
     Figure("the same at 40 ms an answer", "controller", "last_raise_seconds_40ms", "value"),
-    Figure("1,000 HPAs, nothing to do, s of CPU", "controller", "idle_cpu_seconds", "value", 1.162),
+    Figure("1,000 HPAs, nothing to do, s of CPU", "controller", "idle_cpu_seconds", "value", 1.162, why=ACTUATORS),
     Figure(
         "one HPA, s of CPU to the end", "controller", "one HPA, its floor moves, 1 ms an answer", "cpu_seconds", 0.6907
     ),
