@@ -27,6 +27,8 @@ BEYOND = 1.0  # times the range of the open days, above the highest of them: no 
 MIDDLE = 0.5
 WHOLLY = 0.99  # level whose distance from the centre is doubled as far ahead as the history reaches back
 REOPENED = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # levels at which a reopened business is forecast, to be mixed
+CLOSED = 0.02  # of what was sold before, on average: a closed business sells no more
+LASTING = timedelta(hours=54)  # of a history's end that is looked at
 ANY_MOMENT = 0.25  # the least chance that the business is open again: it opens in a morning, whatever the hour is now
 
 
@@ -103,6 +105,20 @@ def _foretold(values: Array, is_open: Mask, known: int, levels: tuple[float, ...
     told[above, 0] = np.minimum(sample.mean() + sample.std(ddof=1) * width, highest)
     told[above, 1] = highest
     return told
+
+
+def is_closed(row: Array, since: int, step: timedelta) -> bool:
+    """Whether a history (T,) that has been low from the slot `since` on sells next to nothing at its end.
+
+    A level that fell to a twentieth has its own days and weeks; it is no business that may open again tomorrow.
+
+    >>> sold = np.repeat([10.0, 0.5, 0.1], [240, 72, 72])
+    >>> is_closed(sold, 240, timedelta(hours=1)), is_closed(sold[:312], 240, timedelta(hours=1))
+    (True, False)
+    """
+    recent = row[max(since, len(row) - max(1, round(LASTING / step))) :]
+    usual = np.nansum(row[:since]) / max(1, np.count_nonzero(~np.isnan(row[:since])))
+    return bool(np.nansum(recent) <= CLOSED * usual * len(recent))
 
 
 def with_reopening(believed: Forecast, reopened: Forecast, closed_for: timedelta) -> Forecast:

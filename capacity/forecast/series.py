@@ -16,7 +16,7 @@ import pandas as pd
 
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, forecast_far, supported_seasons
-from capacity.forecast.closures import REOPENED, with_reopening
+from capacity.forecast.closures import REOPENED, is_closed, with_reopening
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Gaps, Reach, Timeline, find_gaps, with_reach
 from capacity.forecast.history import without_spikes
@@ -150,11 +150,11 @@ def prepare(
     values, and for a request that it cannot carry.
     """
     timeline = (timelines or Timelines()).of(sales, request)
-    outages = find_gaps(usable_values(sales), timeline)
+    values = usable_values(sales)
+    outages, end = find_gaps(values, timeline), int(timeline.slots[-1]) + 1
     believed = _without_gaps(sales, request, covariates, (timeline, outages))
-    if outages.since is None:
+    if outages.since is None or not is_closed(on_slots(values, timeline.slots), outages.since, timeline.clock.step):
         return believed
-    end = int(timeline.slots[-1]) + 1
     levels = tuple(sorted({*request.quantile_levels, *REOPENED}))
     without = (timeline, outages.with_closure(end))
     reopened = _without_gaps(sales, replace(request, quantile_levels=levels), covariates, without)

@@ -143,3 +143,13 @@ def test_two_weeks_tell_less_of_the_second_week_ahead_than_of_the_first() -> Non
     forecast = forecast_sales(rise, horizon="14D", quantile_levels=LEVELS)
     above = forecast.at(0.99) - forecast.at(0.5)
     assert above.iloc[-1] > 1.5 * above.iloc[0]
+
+
+@pytest.mark.parametrize(("left", "reopens"), [(0.0, True), (0.05, False)])
+def test_only_a_business_that_sells_next_to_nothing_may_open_again(left: float, reopens: bool) -> None:
+    index = pd.date_range("2026-01-05", periods=24 * 7 * 6, freq="h", tz="UTC")
+    usual = 1000 + 800 * np.sin(2 * np.pi * index.hour.to_numpy() / 24)
+    sales = pd.Series(np.where(np.arange(len(index)) < len(index) - 24 * 4, usual, left * usual), index)
+    forecast = forecast_sales(sales, horizon="1D", quantile_levels=(0.5, 0.95))
+    assert bool(forecast.at(0.95).max() > 0.5 * usual.max()) is reopens
+    assert forecast.at(0.5).max() < 0.2 * usual.max()
