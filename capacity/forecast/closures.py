@@ -117,7 +117,8 @@ def is_closed(row: Array, since: int, step: timedelta) -> bool:
     (True, False)
     """
     recent = row[max(since, len(row) - max(1, round(LASTING / step))) :]
-    usual = np.nansum(row[:since]) / max(1, np.count_nonzero(~np.isnan(row[:since])))
+    seen = int(np.count_nonzero(~np.isnan(row[:since])))
+    usual = float(np.nansum(row[:since])) / max(1, seen)
     return bool(np.nansum(recent) <= CLOSED * usual * len(recent))
 
 
