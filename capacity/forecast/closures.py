@@ -18,7 +18,7 @@ from capacity.model import Forecast
 from capacity.model.arrays import Array, Mask
 from capacity.series.outages import LOW
 from capacity.series.seasons import DAY
-from capacity.stats import normal_quantiles, ordered_quantiles, running_maxima, student_quantiles
+from capacity.stats import nan_median, normal_quantiles, ordered_quantiles, running_maxima, student_quantiles
 
 FEW, ENOUGH = 14, 28  # days of history up to which its open days count whole, and from which they do not count
 LEAST_OPEN = 3  # days that have a spread
@@ -27,8 +27,6 @@ BEYOND = 1.0  # times the range of the open days, above the highest of them: no 
 MIDDLE = 0.5
 WHOLLY = 0.99  # level whose distance from the centre is doubled as far ahead as the history reaches back
 REOPENED = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # levels at which a reopened business is forecast, to be mixed
-CLOSED = 0.02  # of what was sold before, on average: a closed business sells no more
-LASTING = timedelta(hours=54)  # of a history's end that is looked at
 ANY_MOMENT = 0.25  # the least chance that the business is open again: it opens in a morning, whatever the hour is now
 
 
@@ -76,10 +74,7 @@ def over_few_days(quantiles: Array, point: Array, values: Array, season_length: 
 def _open(values: Array) -> Mask:
     """The days (N, T) that sold a fifth of the usual open day and more."""
     sold = np.where(values > 0, values, np.nan)
-    some = ~np.isnan(sold).all(axis=1)
-    usual = np.full(len(values), np.inf)
-    usual[some] = np.nanmedian(sold[some], axis=1)
-    return np.asarray(np.nan_to_num(values) > LOW * usual[:, None])
+    return np.asarray(np.nan_to_num(values) > LOW * nan_median(sold, 1)[:, None])
 
 
 def _may_open(is_open: Mask, season_length: int) -> Mask:
@@ -105,21 +100,6 @@ def _foretold(values: Array, is_open: Mask, known: int, levels: tuple[float, ...
     told[above, 0] = np.minimum(sample.mean() + sample.std(ddof=1) * width, highest)
     told[above, 1] = highest
     return told
-
-
-def is_closed(row: Array, since: int, step: timedelta) -> bool:
-    """Whether a history (T,) that has been low from the slot `since` on sells next to nothing at its end.
-
-    A level that fell to a twentieth has its own days and weeks; it is no business that may open again tomorrow.
-
-    >>> sold = np.repeat([10.0, 0.5, 0.1], [240, 72, 72])
-    >>> is_closed(sold, 240, timedelta(hours=1)), is_closed(sold[:312], 240, timedelta(hours=1))
-    (True, False)
-    """
-    recent = row[max(since, len(row) - max(1, round(LASTING / step))) :]
-    seen = int(np.count_nonzero(~np.isnan(row[:since])))
-    usual = float(np.nansum(row[:since])) / max(1, seen)
-    return bool(np.nansum(recent) <= CLOSED * usual * len(recent))
 
 
 def with_reopening(believed: Forecast, reopened: Forecast, closed_for: timedelta) -> Forecast:

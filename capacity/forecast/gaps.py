@@ -19,7 +19,7 @@ from capacity.forecast.wallclock import WallClock, clock_at, on_slots
 from capacity.model import MONTH, Event, ForecastRequest, require
 from capacity.model.arrays import Array, Mask, Places
 from capacity.series.calendar import calendar_days, refuse_contradictions
-from capacity.series.outages import find_falls
+from capacity.series.outages import find_falls, is_closed
 from capacity.series.seasons import YEAR
 
 OUTAGE = "outage"  # the kind of event whose steps are gaps, of any length
@@ -114,6 +114,7 @@ class Gaps:
     found: tuple[Occurrence, ...]
     goes_on: bool = False  # the last one found: nothing was sold since
     since: int | None = None  # the slot from which a fall has lasted for longer than an outage
+    closed: bool = False  # next to nothing was sold at its end: the business may open again any day
 
     def out_of(self, values: Array, slots: Places) -> Array:
         """A history (steps,) with gaps where there were outages."""
@@ -124,7 +125,7 @@ class Gaps:
         if self.since is None:
             return self
         closure = Occurrence(OUTAGE, OUTAGE, np.arange(self.since, end), None)
-        return replace(self, found=(*self.found, closure), since=None)
+        return replace(self, found=(*self.found, closure), since=None, closed=False)
 
     def notes(self, timeline: Timeline) -> tuple[str, ...]:
         """What is said of them."""
@@ -137,7 +138,12 @@ class Gaps:
             for event in self.found[: len(self.found) - self.goes_on]
         ]
         ongoing = [_ongoing(event, clock) for event in self.found[len(seen) :]]
-        return (*names, *seen, *ongoing, *(() if self.since is None else (_lasting(self.since, clock),)))
+        return (
+            *names,
+            *seen,
+            *ongoing,
+            *(() if self.since is None else (_lasting(self.since, clock, closed=self.closed),)),
+        )
 
 
 def find_gaps(values: Array, timeline: Timeline) -> Gaps:
@@ -149,7 +155,9 @@ def find_gaps(values: Array, timeline: Timeline) -> Gaps:
     falls = find_falls(np.where(timeline.told, np.nan, row), timeline.clock.step)
     found = [Occurrence(OUTAGE, OUTAGE, np.arange(*span), None) for span in _unknown(falls.outages, timeline)]
     goes_on = bool(found) and not np.nansum(row[int(found[-1].slots[-1]) + 1 :]) > 0
-    return Gaps(timeline.declared, tuple(found), goes_on, falls.since)
+    since, step = falls.since, timeline.clock.step
+    closed = since is not None and is_closed(on_slots(values, timeline.slots), since, step)
+    return Gaps(timeline.declared, tuple(found), goes_on, since, closed)
 
 
 def _unknown(spans: Sequence[tuple[int, int]], timeline: Timeline) -> list[tuple[int, int]]:
@@ -171,10 +179,11 @@ def _ongoing(event: Occurrence, clock: WallClock) -> str:
     )
 
 
-def _lasting(since: int, clock: WallClock) -> str:
+def _lasting(since: int, clock: WallClock, *, closed: bool) -> str:
+    otherwise = ", though the upper quantiles hold the usual one. An" if closed else ". If it is not, an"
     return (
         f"since {clock.moment(since)} sales are far below the usual, for longer than most outages last: this is taken"
-        f" for the new level, though the upper quantiles hold the usual one. An event of kind {OUTAGE} makes it a gap"
+        f" for the new level{otherwise} event of kind {OUTAGE} makes it a gap"
     )
 
 

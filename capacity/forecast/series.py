@@ -16,7 +16,7 @@ import pandas as pd
 
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, forecast_far, supported_seasons
-from capacity.forecast.closures import REOPENED, is_closed, with_reopening
+from capacity.forecast.closures import REOPENED, with_reopening
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Gaps, Reach, Timeline, find_gaps, with_reach
 from capacity.forecast.history import without_spikes
@@ -151,22 +151,22 @@ def prepare(
     """
     timeline = (timelines or Timelines()).of(sales, request)
     values = usable_values(sales)
-    outages, end = find_gaps(values, timeline), int(timeline.slots[-1]) + 1
-    believed = _without_gaps(sales, request, covariates, (timeline, outages))
-    if outages.since is None or not is_closed(on_slots(values, timeline.slots), outages.since, timeline.clock.step):
+    outages = find_gaps(values, timeline)
+    believed = _without_gaps(sales, request, covariates, (timeline, outages, values))
+    if outages.since is None or not outages.closed:
         return believed
-    levels = tuple(sorted({*request.quantile_levels, *REOPENED}))
-    without = (timeline, outages.with_closure(end))
+    end, levels = int(timeline.slots[-1]) + 1, tuple(sorted({*request.quantile_levels, *REOPENED}))
+    without = (timeline, outages.with_closure(end), values)
     reopened = _without_gaps(sales, replace(request, quantile_levels=levels), covariates, without)
     return replace(believed, closure=Closure((end - outages.since) * timeline.clock.step, reopened))
 
 
 def _without_gaps(
-    sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None, found: tuple[Timeline, Gaps]
+    sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None, found: tuple[Timeline, Gaps, Array]
 ) -> Prepared:
-    """A series prepared without its gaps, on its timeline."""
-    timeline, outages = found
-    clock, values = timeline.clock, usable_values(sales)
+    """A series prepared without its gaps, on its timeline, of values (steps,) that were checked."""
+    timeline, outages, values = found
+    clock = timeline.clock
     quiet = outages.out_of(values, timeline.slots)
     quiet = quiet[: np.flatnonzero(~np.isnan(quiet))[-1] + 1]  # steps after the last value are forecast, not filled
     row = on_slots(quiet, timeline.slots[: len(quiet)])

@@ -15,7 +15,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.model.arrays import Array, Mask
-from capacity.stats import median, nan_median, robust_deviation, running_totals
+from capacity.stats import median, nan_mean, nan_median, robust_deviation, running_totals
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
@@ -40,6 +40,7 @@ RECOVERED = 0.5  # of what was expected, before the beginning and after the end
 RECOVERED_OF_DAYS = 0.35  # where other weekdays are what was expected: weekends sell less
 SEEN = 0.25  # of what is looked at there: less cannot tell that an outage has ended
 ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
+CLOSED = 0.02  # of what was sold before, on average: a closed business sells no more
 SUDDEN = timedelta(hours=2)  # from half of what was expected to a fifth: a failure takes no longer
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
 
@@ -170,6 +171,19 @@ def find_falls(row: Array, step: timedelta) -> Falls:
     if not lasting and large and large[-1] is spans[-1] and large[-1] not in found and _lasts(spans[-1], known):
         lasting = spans[-1:]
     return Falls(tuple(outages), min((span.first for span in lasting), default=None))
+
+
+def is_closed(row: Array, since: int, step: timedelta) -> bool:
+    """Whether a history (T,) that has been low from the slot `since` on sells next to nothing at its end.
+
+    A level that fell to a twentieth has its own days and weeks; it is no business that may open again tomorrow.
+
+    >>> sold = np.repeat([10.0, 0.5, 0.1], [240, 72, 72])
+    >>> is_closed(sold, 240, timedelta(hours=1)), is_closed(sold[:312], 240, timedelta(hours=1))
+    (True, False)
+    """
+    recent = row[max(since, len(row) - max(1, round(ONGOING / step))) :]
+    return bool(np.nansum(recent) <= CLOSED * nan_mean(row[:since], 0) * len(recent))
 
 
 def _is_told(span: Span, known: _Known, *, once: bool) -> bool:

@@ -152,4 +152,5 @@ def test_only_a_business_that_sells_next_to_nothing_may_open_again(left: float, 
     sales = pd.Series(np.where(np.arange(len(index)) < len(index) - 24 * 4, usual, left * usual), index)
     forecast = forecast_sales(sales, horizon="1D", quantile_levels=(0.5, 0.95))
     assert bool(forecast.at(0.95).max() > 0.5 * usual.max()) is reopens
+    assert any("though the upper quantiles hold the usual one" in note for note in forecast.notes) is reopens
     assert forecast.at(0.5).max() < 0.2 * usual.max()
