@@ -22,8 +22,8 @@ from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
-from capacity.sources.sql import literal, one_line
-from capacity.sources.table import GOOD, TOTAL, OrderTable
+from capacity.sources.sql import GOOD, literal, one_line
+from capacity.sources.table import TOTAL, OrderTable
 from capacity.sources.within_step import rows_within
 
 if TYPE_CHECKING:

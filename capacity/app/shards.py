@@ -20,8 +20,8 @@ from capacity.model.forecast import CurrentDemand, DemandAhead
 from capacity.model.plan_file import read_plan, write_plan
 from capacity.planning.orders import Histories, Key
 from capacity.planning.sizing import RequestAdvice
-from capacity.sources.sql import literal, one_line
-from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.sql import GOOD, literal, one_line
+from capacity.sources.table import OrderTable
 from capacity.sources.within_step import parts_query, rows_in, together
 
 TOTAL = "total.parquet"  # sales of all groups together, for workloads that name none

@@ -18,7 +18,7 @@ from capacity.quality.composition import shown
 from capacity.quality.usual import level_change, unit_change
 from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
-from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
+from capacity.sources.sql import DAY, GOOD, ROW_HASH, hash_of, literal, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
 MOST_READ = 5_000_000  # rows of which single ones are compared by their numbers
@@ -287,8 +287,8 @@ def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) 
         return ()
     day = f"step_start // {DAY} * {DAY}"
     query = (
-        f"SELECT {day} AS day, sum(CAST(value AS DOUBLE)) / sum(row_count) FROM counted WHERE aside = 0 "
-        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+        f"SELECT {day} AS day, sum(CAST(value AS DOUBLE)) / sum(row_count) FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     rows = database.execute(query).fetchall()
     means = np.array([mean for _, mean in rows], dtype=float)
@@ -323,8 +323,8 @@ def value_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings)
     if item is None:
         return ()
     steps = (
-        "SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE aside = 0 "
-        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1"
+        "SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted "
+        f"WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
     )
     query = (
         f"SELECT max(most), avg(CAST(v = most AS INTEGER)) FILTER (n >= 4 * most), count(*) FILTER (n >= 4 * most) "

@@ -18,9 +18,8 @@ from capacity.quality import Finding
 from capacity.quality.composition import shown
 from capacity.quality.usual import only_adds_up
 from capacity.sources.judging import OWN, Judgement
-from capacity.sources.sql import literal, quote
+from capacity.sources.sql import GOOD, literal, quote
 
-GOOD = "aside = 0 AND len(failed) = 0"
 ROWS_BY_STEP = (  # first, since there may be ten thousand groups a step
     "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
     f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"

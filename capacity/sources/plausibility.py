@@ -13,7 +13,7 @@ from capacity.quality import Finding
 from capacity.quality.time_forms import EXPLICIT, LONE, LONE_SHARE
 from capacity.series.calendar import Fold, folds
 from capacity.sources.judging import Judgement, Span
-from capacity.sources.sql import PLAUSIBLE, literal, quote
+from capacity.sources.sql import GOOD, PLAUSIBLE, literal, quote
 
 SERIAL = EXPLICIT["serial"]
 LATER_1904 = timedelta(days=1462)  # four years and a day: how much later the same number is if it counts from 1904
@@ -23,7 +23,6 @@ YEAR = 366 * 86400.0
 FEW_OF_ALL = 0.01  # share of rows that, a year or more away from all others, are not believed
 FAR, FAR_TIMES = 3 * 86400.0, 10.0  # far: days, and many times the longest gap between the other rows
 LEAST = 50  # good rows below which nothing is far from the others
-GOOD = "aside = 0 AND len(failed) = 0"
 
 
 def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> tuple[Span, tuple[str, ...]]:

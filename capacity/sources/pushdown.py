@@ -134,7 +134,6 @@ def postgresql(settings: SalesSettings, timezone: str, columns: dict[str, str]) 
     seconds = int(settings.step.total_seconds())
     quarters = [f"quarter_{at}" for at in range(quarters_of(seconds))]
     counted = COUNTED.replace("{}", from_quarters(seconds, "exact", quarters))
-    whole = "CAST(floor(extract(epoch FROM moment)) AS bigint)"
     whole = f"CAST(floor(extract(epoch FROM {moment})) AS bigint)"
     repeated = _repeated(
         f"SELECT at, count(*) AS n FROM (SELECT {whole} AS at, md5(CAST({ROWS} AS text)) AS same "
@@ -145,10 +144,10 @@ def postgresql(settings: SalesSettings, timezone: str, columns: dict[str, str]) 
 
 
 def _repeated(equal: str, twice: str) -> str:
-    """The hours of rows that are grouped by what tells them apart, each group with its time and its rows."""
+    """The hours of rows that are grouped by what tells them apart, each group with its whole second and its rows."""
     return (
         f"SELECT sum(n) AS n, count(*) AS different, min(at) AS first_at, max(at) AS last_at, {twice} AS twice "
-        f"FROM ({equal}) AS equal GROUP BY floor(at / 3600)"
+        f"FROM ({equal}) AS equal GROUP BY at / 3600"
     )
 
 
@@ -201,7 +200,7 @@ def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> B
         f"SELECT {time.moment} AS at, count(*) AS n FROM ({_inner(settings)}\n) AS {ROWS} "
         f"WHERE {time.moment} % {{part}} = 0 GROUP BY {', '.join(map(column, columns))}",
         "max(n % 2) = 0 OR max(n % 3) = 0",
-    ).replace("floor(at / 3600)", "at / 3600")  # SQLAlchemy's floor() for SQLite fails on NULL
+    )
     return Buckets(judged.counted(settings), _counted(settings, timezone), _unread(settings, time), repeated)
 
 

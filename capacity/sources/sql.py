@@ -31,6 +31,7 @@ def one_line(error: BaseException) -> str:
     return " ".join(lines)[:300]
 
 
+GOOD = "aside = 0 AND len(failed) = 0"  # of `counted`: rows that count
 DAY, MONDAY = 86400, 345600  # seconds; weeks begin on Monday, and 1970-01-05 was one
 
 

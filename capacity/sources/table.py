@@ -38,6 +38,7 @@ from capacity.sources.plausibility import (
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import (
     BUILT_IN,
+    GOOD,
     NOT_NEGATIVE,
     OLDEST,
     PLAUSIBLE,
@@ -51,7 +52,6 @@ from capacity.sources.sql import (
 )
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
-GOOD = "aside = 0 AND len(failed) = 0"
 TOTAL = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # of good rows of `counted`: exact in any order
 IN_SPAN = f"aside = 0 AND step_start IS NOT NULL AND NOT list_contains(failed, {literal(PLAUSIBLE)})"
 KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
