@@ -30,15 +30,27 @@ LATER_TIMES = (  # what happens to an order after it was placed, and dates that 
 )
 CLOCK_NAMES = r"\b(hour|hours|hr|time|clock|uhrzeit|zeit|stunde|heure|hora|ora|tijd|uur)\b"
 CLOCK = r"([01]?\d|2[0-3])([:.][0-5]\d){0,2}([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?"
-ID_NAMES = (  # the best names of an order's number first
-    r"\b(order|ord|bestell|auftrags?|pedido|commande|increment)\b ?"
-    r"(id|no|nr|num|number|nummer|key|ref|reference|uuid|guid)\b|\b(order|bestell|auftrags)(id|nr|nummer|number)\b",
-    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale|reservation|checkout)\b ?"
-    r"(id|no|nr|num|number|nummer|uuid|guid)?\b|"
-    r"\b(rechnungs|beleg|buchungs|invoice|transaction)(id|nr|no|nummer|number)\b",
-    r"^(id|nummer|number|no|nr|name|uuid)$",
+NUMBER = (
+    r"(?:id|ids|no|nr|nro|num|number|nummer|numero|número|numéro|numer|n|nº|nbr|key|ref|reference|folio|uuid|guid|code)"
 )
-ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone
+ORDER = (  # one of them: in English, German, Spanish, Portuguese, French, Italian, Dutch, Nordic languages and Polish
+    r"(?:order|ord|bestell(?:ungs?)?|auftrags?|pedido|encomenda|commande|ordine|bestel(?:ling)?|ordre|bestillings?|"
+    r"beställnings?|tilaus|zamówienia|increment)"
+)
+RECEIPT = (
+    r"(?:invoice|receipt|transaction|trans|txn|booking|basket|sale|reservation|checkout|docket|rechnungs?|beleg|bon|"
+    r"kassenbon|kassen ?beleg|kassenzettel|quittungs?|buchungs?|transaktions?|vorgangs|factura|recibo|boleta|fatura|"
+    r"tal[aã]o|facture|reçu|fattura|scontrino|ricevuta|factuur|kassabon|faktura|kvitterings?|kvittos?|bong|paragonu?)"
+)
+OF = r"(?:de la|de|du|do|da|di|del|della|dello|van de|van|af|the|of)"
+OF_IT = r"(?: (?:price|amount|total|value|sum|count|date|time|at|type|status|state|currency|betrag|datum|summe))"
+ID_NAMES = (  # the best names of an order's number first
+    rf"\b{ORDER} ?{NUMBER}\b|\b{NUMBER} (?:{OF} )?{ORDER}\b(?!{OF_IT})",
+    rf"\b{RECEIPT} ?{NUMBER}\b|\b{NUMBER} (?:{OF} )?{RECEIPT}\b|\b{RECEIPT}\b(?!{OF_IT})|"
+    rf"\b(?:ticket|check|bill) {NUMBER}\b|\b{NUMBER} (?:{OF} )?ticket\b",
+    r"^(id|nummer|number|numero|número|numéro|no|nr|nº|name|uuid|folio)$",
+)
+ALONE = rf"^(?:{ORDER}|bestellung|auftrag|bestilling|beställning|ticket|booking|invoice|receipt)$"  # by its noun alone
 AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
     r"\b(transactions?|bookings?|trips?|rides?|purchases|checkouts?|requests?|hits|calls|rentals?|tickets|receipts|checks|"
@@ -84,7 +96,7 @@ class Column:
         >>> Column("tpep_pickupDateTime", "time", 1, 1).words
         'tpep pickup date time'
         """
-        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
+        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name.replace("#", " number "))
         return re.sub(r"[\W_]+", " ", apart).strip().lower()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise
 from math import gcd
 
 import duckdb
@@ -39,8 +38,6 @@ SAME = 0.005  # of a total: how far the sum of its rows may be from it
 SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
 DOUBLED = (1.5, 2.6)  # times the usual of the time of day that two totals of one step are
 EXACT = 0.5  # the same where every row is at the start of a step
-MOST_EXTREME, EXTREME = 3, 20.0  # steps that may be larger than all others, and how many times
-EXTREME_SHARE = 0.05  # of the whole, from which such a step changes a plan
 UNITS = {"day": 5, "week": 3, "month": 2}  # of which totals stand among rows, and how many units must have one
 LEAST_ZONED = 200  # rows with and without a zone, from which their hours of the day are compared
 LEAST_GAIN = 0.05  # log-likelihood per row that a move of some hours must gain
@@ -67,7 +64,7 @@ def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings
         found += [_longer_totals(steps), daily or _twice(steps, settings), _added_up(steps)]
     if settings.group is not None:
         found.append(_group_of_all(database, settings.group))
-    return (*_findings(settings, found), *_extreme_step(database, settings))
+    return _findings(settings, found)
 
 
 def _group_of_all(database: duckdb.DuckDBPyConnection, group: str) -> str | None:
@@ -91,28 +88,6 @@ def _group_of_all(database: duckdb.DuckDBPyConnection, group: str) -> str | None
         f"expected each amount once, got the group {shown(str(row[0]))} of {group}, which is the sum of all others: "
         "leave it out with a select"
     )
-
-
-def _extreme_step(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
-    """Whether up to three steps are so much larger than all others that one row of them may be wrong."""
-    if settings.value.sum is None:
-        return ()
-    query = (
-        f"SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE {GOOD} "
-        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    total, steps = database.execute(f"SELECT sum(v), count(*) FROM ({query})").fetchone() or (0.0, 0)
-    top = database.execute(f"{query} LIMIT {MOST_EXTREME + 1}").fetchall()
-    for place, (one, other) in enumerate(pairwise(top), start=1):
-        if steps >= LEAST_ROWS and one[1] >= max(EXTREME * other[1], EXTREME_SHARE * total) > 0 < other[1]:
-            at = pd.Timestamp(top[0][0], unit="s", tz="UTC")
-            said = (
-                f"{settings.value.sum}: expected steps of one size, got {top[0][1]:.6g} in that of "
-                f"{at:%Y-%m-%dT%H:%MZ}, {top[0][1] / other[1]:.4g} times what all but {place} have: is an amount "
-                "wrong? A rule with `range` leaves it out"
-            )
-            return (Finding("extreme_amounts", "warn", said),)
-    return ()
 
 
 def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:

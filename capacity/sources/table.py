@@ -22,6 +22,7 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
+from capacity.sources.amounts import amount_findings, zero_findings
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
 from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings, value_findings
@@ -116,6 +117,7 @@ class OrderTable:
             counting = f"{settings.time}: counted in its database; {read}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
             found += (*unit_findings(database, settings), *value_findings(database, settings))
+            found += amount_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
@@ -133,6 +135,8 @@ class OrderTable:
             *currency_findings(judgement),
             *unit_findings(database, settings),
             *value_findings(database, settings),
+            *amount_findings(database, settings),
+            *zero_findings(judgement),
             *id_findings(judgement),
             *repetition_findings(judgement),
         )

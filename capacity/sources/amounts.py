@@ -1,0 +1,118 @@
+"""Finds amounts that are no sales, from what was counted: one far above all others, zeros, and groups that stopped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from capacity.model.settings import SalesSettings
+from capacity.quality import Finding
+from capacity.quality.amounts import BEFORE, days_stopped, extreme_steps, lost_amounts
+from capacity.quality.composition import shown
+from capacity.sources.judging import Judgement
+from capacity.sources.sql import DAY, GOOD
+
+LARGE = 0.02  # share of the rows that a group has, from which its end changes a plan
+MANY_ZEROS = 0.3  # share of orders whose amount is zero, from which amounts are lost: free items are fewer
+LEAST_ROWS = 100
+ORDERS = 2.0  # rows a step and group, from which rows are orders and no totals
+NAMED = 3  # groups that a message names
+
+
+def amount_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether steps of sales are far above all others or zero by fault, and whether groups stopped before the end."""
+    stopped = () if settings.group is None else _stopped_groups(database, settings.group)
+    if settings.value.sum is None:
+        return stopped
+    query = (
+        "SELECT step_start, sum(CAST(value AS DOUBLE)) AS value FROM counted "
+        f"WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    frame = database.execute(query).df()
+    steps = pd.Series(frame["value"].to_numpy(dtype=float), pd.to_datetime(frame["step_start"], unit="s", utc=True))
+    return (*_extreme(steps, settings.value.sum), *_lost(steps, settings), *stopped)
+
+
+def _extreme(steps: pd.Series, amount: str) -> tuple[Finding, ...]:
+    found = extreme_steps(steps.to_numpy())
+    if found is None:
+        return ()
+    place, times, count = found
+    said = (
+        f"{amount}: expected steps of one size, got {steps.iloc[place]:.6g} in that of "
+        f"{steps.index[place]:%Y-%m-%dT%H:%MZ}, {times:.4g} times what all but {count} have: is an amount wrong? A "
+        "rule with `range` leaves it out"
+    )
+    return (Finding("extreme_amounts", "warn", said),)
+
+
+def _lost(steps: pd.Series, settings: SalesSettings) -> tuple[Finding, ...]:
+    found = lost_amounts(steps) if settings.step < timedelta(days=1) else None
+    if found is None:
+        return ()
+    said = (
+        f"{settings.value.sum}: expected amounts above zero, as in other weeks, got zero in {found[0]:,} of "
+        f"{found[1]:,} steps at hours that are never nearly so low: are amounts missing? Leave these rows out, so that "
+        "they are gaps"
+    )
+    return (Finding("zero_amounts", "warn", said),)
+
+
+def zero_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether so many orders have an amount of zero that amounts must be lost, as in a join that found no price."""
+    amount = judgement.settings.value.sum
+    if amount is None:
+        return ()
+    database, number = judgement.source.database, judgement.amount.number
+    rows, steps = database.execute(f"SELECT sum(row_count), count(*) FROM counted WHERE {GOOD}").fetchone() or (0, 0)
+    if not rows or rows < max(LEAST_ROWS, ORDERS * steps):
+        return ()
+    query = f"SELECT count(*) FILTER ({number} = 0), count({number}) FROM orders"
+    zero, there = database.execute(query).fetchone() or (0, 0)
+    if not there or zero < MANY_ZEROS * there:
+        return ()
+    said = (
+        f"{amount}: expected what each order was worth, got zero in {zero:,} of {there:,} rows, which then count for "
+        "nothing: are amounts missing? Count orders, or leave out by a select what is none"
+    )
+    return (Finding("zero_amounts", "warn", said),)
+
+
+def _stopped_groups(database: duckdb.DuckDBPyConnection, group: str) -> tuple[Finding, ...]:
+    """Whether large groups have had no rows for days while others went on, as where one part of a feed is missing."""
+    days = (
+        f"SELECT grp, step_start // {DAY} AS day, sum(row_count) AS n FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY ALL"
+    )
+    large = (
+        f"SELECT grp, day, n FROM (SELECT *, sum(n) OVER (PARTITION BY grp) AS own, sum(n) OVER () AS all_rows "
+        f"FROM ({days})) WHERE own >= {LARGE} * all_rows"
+    )
+    rows = database.execute(large).df()
+    if rows.empty:
+        return ()
+    totals = database.execute(f"SELECT day, sum(n) AS n FROM ({days}) GROUP BY 1").df().set_index("day")["n"]
+    span = range(int(totals.index.min()), int(totals.index.max()))  # the newest day may not be over
+    if len(span) < BEFORE:
+        return ()
+    wide = rows.pivot_table(index="day", columns="grp", values="n", aggfunc="sum").reindex(span).fillna(0.0)
+    total = totals.reindex(span, fill_value=0).to_numpy(dtype=float)
+    found = {}
+    for name in wide.columns:
+        own = wide[name].to_numpy(dtype=float)
+        first = int(np.argmax(own > 0))
+        stopped = days_stopped(own[first:], (total - own)[first:])
+        if stopped is not None:
+            found[str(name)] = (stopped, float(own.sum() / max(total.sum(), 1)))
+    if not found:
+        return ()
+    named = [f"{shown(name)} ({share:.0%} of all, {days} days)" for name, (days, share) in found.items()]
+    said = (
+        f"{group}: expected rows of each group up to the newest day, got none of {', '.join(named[:NAMED])}"
+        f"{f' and {len(named) - NAMED} more' if len(named) > NAMED else ''} while others went on: is a part of the "
+        "export missing? Leave a group that has closed out by a select"
+    )
+    return (Finding("groups", "warn", said),)
