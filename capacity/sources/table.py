@@ -36,6 +36,7 @@ from capacity.sources.plausibility import (
     unclear_note,
     workbook_findings,
 )
+from capacity.sources.row_zones import on_clock_of_rows, row_zone_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import (
     BUILT_IN,
@@ -126,10 +127,12 @@ class OrderTable:
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
         span, notes = mark_implausible_times(database, span)
-        notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
+        zones, taken = row_zone_findings(judgement, settings)
+        notes = (*loaded.notes, *taken, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
         findings = (
             *found,
+            *zones,
             *workbook_findings(judgement, now),
             *granularity_findings(judgement),
             *currency_findings(judgement),
@@ -432,7 +435,7 @@ def _judgement(
     for key, name in named.items():
         if name is not None and name not in (*columns, *loaded.columns):
             raise source.missing(name, f"sales.{key}")
-    return Judgement.of(source, settings, timezone, span), loaded
+    return Judgement.of(source, on_clock_of_rows(source, settings), timezone, span), loaded
 
 
 def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
