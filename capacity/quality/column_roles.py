@@ -246,11 +246,17 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
         why = f"each occurs {lines:.1f} times: rows are the lines of orders"
         return Counting("count_distinct", number.name, why, ("rows", *others))
     if number is not None:
-        return Counting("rows", None, f"each row has its own {number.name!r}", others)
+        return Counting("rows", None, f"each row has its own {number.name!r}{_refunds(amounts)}", others)
     if rhythm.step is not None and amounts and _tier(amounts[0], AMOUNT_NAMES[:3]) is not None:
         why = f"the {rhythm.together:.0f} or so rows of each time are parts of one total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
     return Counting("rows", None, "no column has an order's number", others)
+
+
+def _refunds(amounts: Sequence[Column]) -> str:
+    """That rows with amounts below zero count as well; empty where there are none."""
+    below = next((one.name for one in amounts if one.lowest is not None and one.lowest < 0), None)
+    return "" if below is None else f"; rows with {below!r} below zero, such as refunds, count too"
 
 
 def _of_parts(number: Column, amounts: Sequence[Column], rhythm: Rhythm) -> bool:
@@ -336,6 +342,32 @@ def is_number_of_something(name: str) -> bool:
     """
     words = Column(name, "text", 1, 1).words
     return bool(order_number_names([name])) or re.search(NUMBERS_OF_SOMETHING, words) is not None
+
+
+COUNTS = (
+    r"^(?:(?:number|no|num|n|count|total) (?:of )?)?(orders|transactions|bookings|trips|rides|purchases|checkouts|"
+    r"rentals|tickets|receipts|bestellungen|auftr(?:ä|ae)ge|buchungen|pedidos|commandes|ordini)(?: count)?$|"
+    r"^order count$"
+)
+ENDS = r"\b(end|ends|ending|until|till|bis|ende|hasta|einde)\b"
+
+
+def is_count(name: str) -> bool:
+    """Whether a column's name says that it counts, so that its values are whole.
+
+    >>> [is_count(name) for name in ("orders", "number of trips", "sales", "orders_per_minute", "order_value")]
+    [True, True, False, False, False]
+    """
+    return re.search(COUNTS, Column(name, "text", 1, 1).words) is not None
+
+
+def is_end(name: str) -> bool:
+    """Whether a column's name says that its times are ends.
+
+    >>> [is_end(name) for name in ("period_end", "Hour Ending", "weekend", "start")]
+    [True, True, False, False]
+    """
+    return re.search(ENDS, Column(name, "text", 1, 1).words) is not None
 
 
 def _is_amount_like(column: Column) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.quality.amounts import BEFORE, days_stopped, extreme_steps, lost_amounts
+from capacity.quality.column_roles import is_count
 from capacity.quality.composition import shown
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import DAY, GOOD
@@ -19,34 +20,54 @@ LARGE = 0.02  # share of the rows that a group has, from which its end changes a
 MANY_ZEROS = 0.3  # share of orders whose amount is zero, from which amounts are lost: free items are fewer
 LEAST_ROWS = 100
 ORDERS = 2.0  # rows a step and group, from which rows are orders and no totals
+PARTS = 0.1  # share of steps with parts of one, from which a count is none
+CENTS = (50.0, 200.0)  # times, by which the usual cents are more than the usual euros
+LIMITS = {*(10**power * n for power in (4, 5) for n in (1, 5)), 10**6, 65_535, 65_536, 1_048_575, 1_048_576}
 NAMED = 3  # groups that a message names
 
 
 def amount_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
     """Whether steps of sales are far above all others or zero by fault, and whether groups stopped before the end."""
-    stopped = () if settings.group is None else _stopped_groups(database, settings.group)
-    if settings.value.sum is None:
-        return stopped
     query = (
         "SELECT step_start, sum(CAST(value AS DOUBLE)) AS value FROM counted "
         f"WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     frame = database.execute(query).df()
     steps = pd.Series(frame["value"].to_numpy(dtype=float), pd.to_datetime(frame["step_start"], unit="s", utc=True))
-    return (*_extreme(steps, settings.value.sum), *_lost(steps, settings), *stopped)
+    lost = () if settings.value.sum is None else (*_lost(steps, settings), *_parts_of_counts(steps, settings.value.sum))
+    stopped = () if settings.group is None else _stopped_groups(database, settings.group)
+    return (*_extreme(steps, settings), *lost, *stopped)
 
 
-def _extreme(steps: pd.Series, amount: str) -> tuple[Finding, ...]:
+def _extreme(steps: pd.Series, settings: SalesSettings) -> tuple[Finding, ...]:
     found = extreme_steps(steps.to_numpy())
     if found is None:
         return ()
     place, times, count = found
+    summed = settings.value.sum
+    name = summed or settings.value.count_distinct or "rows"
+    why = (
+        "is an amount wrong? A rule with `range` leaves it out"
+        if summed
+        else "are these a test, an import or a copy? A select leaves them out"
+    )
     said = (
-        f"{amount}: expected steps of one size, got {steps.iloc[place]:.6g} in that of "
-        f"{steps.index[place]:%Y-%m-%dT%H:%MZ}, {times:.4g} times what all but {count} have: is an amount wrong? A "
-        "rule with `range` leaves it out"
+        f"{name}: expected steps of one size, got {steps.iloc[place]:.6g} in that of "
+        f"{steps.index[place]:%Y-%m-%dT%H:%MZ}, {times:.4g} times what all but {count} have: {why}"
     )
     return (Finding("extreme_amounts", "warn", said),)
+
+
+def _parts_of_counts(steps: pd.Series, amount: str) -> tuple[Finding, ...]:
+    """Whether a column that is named as a count has parts, as means, shares and rates have."""
+    parts = int((steps % 1 != 0).sum())
+    if not is_count(amount) or len(steps) < LEAST_ROWS or parts < PARTS * len(steps):
+        return ()
+    said = (
+        f"{amount}: expected whole numbers, as its name says, got parts of one in {parts:,} of {len(steps):,} steps: "
+        "are these means, shares or rates? Export counts, or name what is summed up"
+    )
+    return (Finding("value", "warn", said),)
 
 
 def _lost(steps: pd.Series, settings: SalesSettings) -> tuple[Finding, ...]:
@@ -79,6 +100,38 @@ def zero_findings(judgement: Judgement) -> tuple[Finding, ...]:
         "nothing: are amounts missing? Count orders, or leave out by a select what is none"
     )
     return (Finding("zero_amounts", "warn", said),)
+
+
+def two_unit_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether whole amounts are about a hundred times those with parts, as cents among euros are."""
+    amount = judgement.settings.value.sum
+    if amount is None:
+        return ()
+    number = judgement.amount.number
+    whole = f"({number}) > 0 AND ({number}) % 1 = 0"
+    query = (
+        f"SELECT median({number}) FILTER ({whole}), median({number}) FILTER (({number}) % 1 != 0), "
+        f"count(*) FILTER ({whole}), count(*) FILTER (({number}) % 1 != 0) FROM orders"
+    )
+    cents, euros, some, others = judgement.source.database.execute(query).fetchone() or (None, None, 0, 0)
+    if min(some, others) < max(LEAST_ROWS, LARGE * (some + others)) or not CENTS[0] <= cents / euros <= CENTS[1]:
+        return ()
+    said = (
+        f"{amount}: expected amounts of one unit, got {some:,} whole ones of about {cents:,.6g} among {others:,} with "
+        f"parts of about {euros:,.4g}: are some in cents? Convert them, or count orders"
+    )
+    return (Finding("units", "warn", said),)
+
+
+def limit_notes(rows: int) -> tuple[str, ...]:
+    """A note on as many rows as a program exports at most, with or without the line of names.
+
+    >>> limit_notes(1_048_575), limit_notes(1_048_570)
+    (('1,048,575 rows are as many as a spreadsheet or an export may hold: is the rest missing?',), ())
+    """
+    if rows not in LIMITS:
+        return ()
+    return (f"{rows:,} rows are as many as a spreadsheet or an export may hold: is the rest missing?",)
 
 
 def _stopped_groups(database: duckdb.DuckDBPyConnection, group: str) -> tuple[Finding, ...]:

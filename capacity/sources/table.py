@@ -22,7 +22,7 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
-from capacity.sources.amounts import amount_findings, zero_findings
+from capacity.sources.amounts import amount_findings, limit_notes, two_unit_findings, zero_findings
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
 from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings, value_findings
@@ -136,7 +136,7 @@ class OrderTable:
             *workbook_findings(judgement, now),
             *granularity_findings(judgement),
             *currency_findings(judgement),
-            *unit_findings(database, settings),
+            *(unit_findings(database, settings) or two_unit_findings(judgement)),
             *value_findings(database, settings),
             *amount_findings(database, settings),
             *zero_findings(judgement),
@@ -435,6 +435,7 @@ def _judgement(
     for key, name in named.items():
         if name is not None and name not in (*columns, *loaded.columns):
             raise source.missing(name, f"sales.{key}")
+    loaded = replace(loaded, notes=(*loaded.notes, *limit_notes(int(count[0]))))
     return Judgement.of(source, on_clock_of_rows(source, settings), timezone, span), loaded
 
 

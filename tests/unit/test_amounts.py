@@ -14,12 +14,12 @@ from capacity.sources.orders import audit_sales
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 42, freq="h", tz="UTC")
 TOTALS = np.random.default_rng(1).poisson(60 + 50 * np.sin((HOURS.hour - 8) / 12 * np.pi)).astype(float)
-RULES = ("extreme_amounts", "zero_amounts", "groups")
+RULES = ("extreme_amounts", "zero_amounts", "groups", "units", "value", "granularity")
 
 
-def found(table: pd.DataFrame, **keys: Any) -> list[str]:
+def found(table: pd.DataFrame, *, time: str = "at", **keys: Any) -> list[str]:
     table.to_csv("orders.csv", index=False)
-    audit = audit_sales(Path("orders.csv"), time="at", freshness={"within": "36500d"}, **keys)
+    audit = audit_sales(Path("orders.csv"), time=time, freshness={"within": "36500d"}, **keys)
     return [finding.rule for finding in audit.findings if finding.rule in RULES]
 
 
@@ -51,6 +51,22 @@ def test_totals(values: np.ndarray, rules: list[str]) -> None:
     assert found(totals(values), value="amount") == rules
 
 
+@pytest.mark.parametrize(
+    ("time", "amount", "values", "rules"),
+    [
+        pytest.param(
+            "at", "orders", pd.Series(TOTALS).rolling(5, min_periods=1).sum(), ["granularity"], id="sums of 5 h"
+        ),
+        pytest.param("at", "orders", TOTALS / TOTALS.max(), ["value"], id="shares of the highest"),
+        pytest.param("at", "revenue", TOTALS / 7, [], id="amounts have parts"),
+        pytest.param("period_end", "orders", TOTALS, ["granularity"], id="times of ends"),
+    ],
+)
+def test_totals_that_are_something_else(time: str, amount: str, values: np.ndarray, rules: list[str]) -> None:
+    table = totals(np.asarray(values)).set_axis([time, amount], axis="columns")
+    assert found(table, time=time, value=amount) == rules
+
+
 def lines(shares: dict[str, float], seed: int = 3) -> pd.DataFrame:
     """Orders at any second, of channels with these shares, each with an amount."""
     random = np.random.default_rng(seed)
@@ -65,6 +81,21 @@ def test_orders_without_an_amount(share: float, rules: list[str]) -> None:
     table = lines({"web": 1.0})
     table.loc[np.random.default_rng(4).random(len(table)) < share, "amount"] = 0
     assert found(table, value="amount") == rules
+
+
+def test_cents_among_euros_are_found_and_a_test_at_night() -> None:
+    table = lines({"web": 1.0})
+    some = np.random.default_rng(5).random(len(table)) < 0.1
+    cents = table.assign(amount=table["amount"].where(~some, (100 * table["amount"]).round()))
+    assert found(cents, value="amount") == ["units"]
+    night = pd.DataFrame({"at": [f"2026-03-20 03:00:{place % 60:02}+00:00" for place in range(900)], "amount": 1.0})
+    assert found(pd.concat([table, night]), value="rows") == ["extreme_amounts"]
+
+
+def test_half_a_clock_is_found_in_rows_of_any_order() -> None:
+    table = lines({"web": 1.0})
+    at = pd.to_datetime(table["at"]).dt.strftime("%m/%d/%Y %I:%M:%S")
+    assert found(table.assign(at=at).sample(frac=1, random_state=1), value="rows") == ["granularity"]
 
 
 @pytest.mark.parametrize(
