@@ -21,6 +21,8 @@ HELD = 0.9  # share of changes that fall on the first step of a longer one
 LEAST_CHANGES = 48  # different values in a row that tell how long each is held
 LONG, LEAST_LONG = 12, 6  # steps of a long time, of which fewer changes tell
 STRAIGHT = 0.4  # share of steps, among those that move, that lie on the line between their neighbours
+USUAL = 0.95  # quantile of the bends to which larger ones are cut: an outage, which has two, decides nothing
+FEW_SLOPES = 8  # of such lines, below which values are ramps
 NEARLY = 1e-6  # of the spread of the changes: how far a step on a straight line may be off it
 
 
@@ -75,7 +77,8 @@ def _is_interpolated(values: Array) -> bool:
         return False
     bends = np.abs(np.diff(changes))[moves]
     straight = bends <= NEARLY * float(np.median(np.abs(changes[1:][moves])))
-    return bool(STRAIGHT <= straight.mean() < 0.999)  # a ramp throughout is a counter, or made up
+    slopes = np.unique(np.round(changes[1:][moves][straight], 9))
+    return bool(straight.mean() >= STRAIGHT and len(slopes) >= FEW_SLOPES)  # of one slope is a ramp
 
 
 def _window(values: pd.Series, step: timedelta) -> int | None:
@@ -103,11 +106,11 @@ def _dip(correlation: Array, count: int) -> int | None:
 
 def _beyond(bends: Array, period: int) -> Array:
     """How changes change beyond those of the same time one period before (0: of no other time); 0 where not known."""
+    scale = float(np.nanmax(np.abs(bends), initial=0.0))
     if period and len(bends) > 2 * period:
         bends = bends[period:] - bends[:-period]
-    spread = float(np.nanquantile(np.abs(bends), 0.99)) if np.isfinite(bends).any() else 0.0
-    clipped: Array = np.clip(np.nan_to_num(bends), -spread, spread)  # one outage decides nothing
-    return clipped
+    spread = float(np.nanquantile(np.abs(bends), USUAL)) if np.isfinite(bends).any() else 0.0
+    return np.clip(np.nan_to_num(bends), -spread, spread) if spread > NEARLY * scale else np.zeros(len(bends))
 
 
 def _correlation(bends: Array, lags: int) -> Array:
