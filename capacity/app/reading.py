@@ -91,6 +91,19 @@ def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
     return audit_usages(usages.values(), measured_by(config))
 
 
+def audit_data(table: OrderTable, config: Config, now: datetime) -> Audit:
+    """The audit of the orders, with what is wrong with the usage that is read from a file beside them."""
+    audit = audit_orders(table, config)
+    if config.usage is None or not audit.passed:
+        return audit
+    try:
+        usages, _ = read_usages(config, now)
+    except DataError as error:
+        return replace(audit, findings=(*audit.findings, Finding("usage", "refuse", str(error))))
+    groups = {workload.group for workload in config.workloads} if table.settings.group else {None}
+    return with_usage_doubts(audit, usages, sales_of(table, groups), config)
+
+
 def with_usage_doubts(audit: Audit, usages: Mapping[Key, pd.DataFrame], histories: Histories, config: Config) -> Audit:
     """The audit with a finding for each doubt about the usage of a workload: it is learned from as sales are."""
     from capacity.quality.usage_doubts import usage_doubts

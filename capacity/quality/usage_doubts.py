@@ -6,30 +6,29 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 import pandas as pd
 
 from capacity.model import LoadModel, Workload
 from capacity.model.arrays import Array
 from capacity.quality.clock import find_hours_apart
 from capacity.quality.smoothing import smoothed
+from capacity.quality.usage_pods import counted_pods, pod_doubts
 from capacity.quality.usage_units import LEAST_TOLD
 
 HOUR = pd.Timedelta(hours=1)
 MANY = 2.0  # cores that pods request, from which less than one core in use is little
 IDLE = 0.1  # share of the requests, below which usage that never exceeds one core may be a share of a limit
 UNUSED = 0.01  # share of the requests, below which usage is none in any unit
-ABOVE = 2.0  # times what counted pods request, above which usage up to 100 is percent: an autoscaler would add pods
+ABOVE = 2.0  # times what counted pods request, above which usage is none: an autoscaler would add pods
 FULL = 10.0  # times what all pods at the ceiling request, above which they would not run
 OVER = 4.0  # times the memory that pods request, above which they would not run: bits are eight times bytes
 SPARE, SPARE_COUNTED = 0.02, 0.05  # share of the requested memory (of pods that were counted), that a process needs
 FAR = 10.0  # times the configured load, or a part of it, from which one of the two is in another unit
+SOME, PERCENT = 5.0, 20.0  # the same where values end at 1 or at 100, as shares and percent do, and are not all small
 BITS = (6.0, 10.5)  # times the configured memory that are eight times, nearly
 LEAST_TOLD_LOAD = {"cpu": 0.5, "memory": 2.0**26}  # configured cores and bytes, from which they say something
 LEAST_RUNS, FEW_ZEROS = 20, 0.05  # short runs of zeros, and their share of all steps, that are no rest
 LOWEST = 0.1  # of the median: what nearly all values above zero exceed where zeros are no quiet steps
-VARIES = 0.2  # of the mean number of pods, from which their number says whose CPU was measured
-FOLLOWS, BETTER = 0.85, 1.0  # correlation with sales of CPU times pods, and how far (Fisher) above that of CPU alone
 CLOCKS = "clock"  # what `known` has where somebody has said on which clock both are
 
 
@@ -62,9 +61,8 @@ def usage_doubts(
             found += [_short_zeros(name, measured[name]), None if name in known else judge(values, configured)]
     if sales is not None and CLOCKS not in known:
         found.append(_other_clock(sales, measured))
-    if sales is not None and not any(found) and {"cpu", "replicas"} <= set(measured.columns):
-        found.append(_of_one_pod(sales, measured))
-    return tuple(problem for problem in found if problem is not None)
+    told = tuple(problem for problem in found if problem is not None)
+    return told or pod_doubts(measured, sales)  # what is in another unit also follows sales and pods otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +83,16 @@ class _Configured:
     def of(cls, usage: pd.DataFrame, workload: Workload, sales: pd.Series | None) -> Self:
         """Of a workload whose replicas may have been counted beside its usage."""
         fewest, most = float(workload.floor), float(workload.ceiling)
-        counted = "replicas" in usage.columns
-        if counted:
-            fewest, most = float(usage["replicas"].median()), float(usage["replicas"].max())
+        pods = counted_pods(usage)
+        if pods is not None:
+            fewest, most = float(pods.median()), float(pods.max())
         usual: dict[str, float] = {}
         if isinstance(workload.load, LoadModel) and sales is not None and len(sales) > 1:
             rate = float(sales.mean()) / ((sales.index[1] - sales.index[0]) / HOUR)
             for name in ("cpu", "memory"):
                 base, slope = (float(getattr(workload.load, f"{name}_{key}")) for key in ("base", "per_sale_per_hour"))
                 usual[name] = base + slope * rate
-        return cls(counted, fewest, most, workload.replica.cpu_request, workload.replica.memory_request, usual)
+        return cls(pods is not None, fewest, most, workload.replica.cpu_request, workload.replica.memory_request, usual)
 
     def far_from_load(self, name: str, mean: float) -> bool:
         """Whether usage is ten times what the configured costs say, or a tenth of it."""
@@ -111,10 +109,15 @@ def _cpu(values: Array, configured: _Configured) -> str | None:
         return f"{got} while {pods}: are these shares of a limit or of a node? Multiply them by it"
     if mean < UNUSED * requested:
         return f"{got} while {pods}: are these in another unit?"
-    if configured.counted and most <= 100 and mean > max(ABOVE * requested, MANY):
-        return f"{got} while {pods}: are these percent? Multiply them by what is 100 %"
+    if configured.counted and mean > max(ABOVE * requested, MANY):
+        return f"{got} while {pods}: are these percent, or sums of several samples?"
     if mean > FULL * possible:
         return f"{got} while {configured.most:.0f} pods request {possible:.4g}: are these percent or millicores?"
+    usual = configured.usual.get("cpu", 0.0)
+    if usual >= MANY and ((most <= 1 and mean < usual / SOME) or (PERCENT < most <= 100 and mean > usual * SOME)):
+        return (
+            f"{got} while `load` says about {usual:.3g}: are these shares of a limit, or percent? Else correct `load`"
+        )
     if configured.far_from_load("cpu", mean):
         said = f"{got} while `load` says about {configured.usual['cpu']:.3g}"
         return f"{said}: are these in another unit, or of one pod? Else correct `load`"
@@ -137,24 +140,6 @@ def _memory(values: Array, configured: _Configured) -> str | None:
     if configured.far_from_load("memory", mean):
         return f"{said}: are these in another unit, or of one pod? Else correct `load`"
     return None
-
-
-def _of_one_pod(sales: pd.Series, usage: pd.DataFrame) -> str | None:
-    """Whether CPU follows sales only when it is multiplied by the pods, as that of one pod and percent do."""
-    step = max(sales.index[1] - sales.index[0], usage.index[1] - usage.index[0])
-    pods = usage["replicas"].resample(step).mean()
-    cpu = usage["cpu"].resample(step).mean()
-    sold = sales.resample(step).sum(min_count=1)
-    if pods.std() < VARIES * pods.mean():
-        return None
-    alone, together = (min(0.999, float(one.corr(sold))) for one in (cpu, cpu * pods))
-    if not together >= FOLLOWS or np.arctanh(together) - np.arctanh(alone) < BETTER:
-        return None
-    return (
-        "cpu: expected cores of all pods, got values that follow sales far better when multiplied by the "
-        f"{pods.min():.0f} to {pods.max():.0f} replicas (correlation {together:.2f}, alone {alone:.2f}): are these of "
-        "one pod, or percent?"
-    )
 
 
 def _mib(size: float) -> str:
