@@ -1,6 +1,6 @@
 """The matrix path: many histories of one step in, calibrated quantiles out. All forecasts come from here.
 
-`forecast_steady` forecasts histories that nothing known ahead moves, `forecast_far` over any horizon, and
+`forecast_steady` forecasts histories that nothing known ahead moves, `forecast_steady` over any horizon, and
 `forecast_batch` with events that the series share and columns of their own.
 """
 
@@ -58,6 +58,9 @@ POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
 def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     """Forecast N histories (N, T) of one step; NaN is a gap, the last column the last step known.
 
+    Beyond four weeks (two seasons, if longer) the last season is repeated: nothing can explode that is repeated; how
+    much less is known out there is for the caller to add.
+
     Raises `DataError` for values below zero or infinite and for series with fewer than 4 observations. What a history
     is too short for is left out and said in `notes`.
 
@@ -66,12 +69,16 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     >>> forecast = forecast_steady(np.tile(week, (2, 8)), Setting(timedelta(days=1), 3))
     >>> forecast.quantiles[0, :, 0].round(6)
     array([10., 11., 12.])
+    >>> forecast_steady(np.tile(week, (1, 8)), Setting(timedelta(days=1), 370)).quantiles[0, -3:, 0].round(6)
+    array([13., 14., 15.])
     """
     raw = _checked(histories)
     values = without_spikes(raw)
     proven = supported_seasons(setting.seasons or (), values.shape[1])
     seasons = with_possible_week(proven, setting.step, values.shape[1])
-    asked, setting = setting, _far_enough(setting, seasons)
+    longest = proven[-1] if proven else 1
+    near_by = replace(setting, horizon=min(setting.horizon, _reach(longest, setting)))
+    asked, setting = setting, _far_enough(near_by, seasons)
     origins = _origins(values.shape[1], seasons, setting)
     proposal, near, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
@@ -87,7 +94,13 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
-    return _calibrated(values, _near(served, errors, origins, asked.horizon), asked, proven)
+    made = _calibrated(values, _near(served, errors, origins, near_by.horizon), near_by, proven)
+    return _repeated(made, longest, asked)
+
+
+def _reach(longest: int, setting: Setting) -> int:
+    """The farthest step that is forecast by itself: four weeks, or two seasons."""
+    return max(REACH_SEASONS * longest, round(REACH / setting.step), 1)
 
 
 def _far_enough(setting: Setting, seasons: tuple[int, ...]) -> Setting:
@@ -212,25 +225,15 @@ def _calibrated(
     return with_counts(with_past_days(batch, values, past, setting), values, past, setting)
 
 
-def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
-    """`forecast_steady` for any horizon: beyond four weeks (two seasons, if longer) its last season is repeated.
-
-    Nothing can explode that is repeated; how much less is known out there is for the caller to add.
-
-    >>> week = 10 + np.arange(7.0)
-    >>> forecast_far(np.tile(week, (1, 8)), Setting(timedelta(days=1), 370)).quantiles[0, -3:, 0].round(6)
-    array([13., 14., 15.])
-    """
-    seasons = supported_seasons(setting.seasons or (), histories.shape[1])
-    longest = seasons[-1] if seasons else 1
-    reach = max(REACH_SEASONS * longest, round(REACH / setting.step), 1)
-    if setting.horizon <= reach:
-        return forecast_steady(histories, setting)
-    near = forecast_steady(histories, replace(setting, horizon=reach))
-    beyond = reach - longest + np.arange(setting.horizon - reach) % longest
+def _repeated(near: BatchForecast, longest: int, asked: Setting) -> BatchForecast:
+    """Its last season of `longest` steps, once more as often as the horizon that was asked needs it."""
+    reach = near.point.shape[1]
+    if asked.horizon <= reach:
+        return near
+    beyond = reach - longest + np.arange(asked.horizon - reach) % longest
     slots = np.concatenate([np.arange(reach), beyond])
     quantiles = near.quantiles[:, slots]
-    maxima = None if near.maxima is None else _repeated_maxima(near.quantiles, near.maxima, slots, setting.window)
+    maxima = None if near.maxima is None else _repeated_maxima(near.quantiles, near.maxima, slots, asked.window)
     return replace(near, point=near.point[:, slots], quantiles=quantiles, maxima=maxima)
 
 

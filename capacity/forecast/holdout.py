@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.batch import LEAST_STEPS, forecast_far
+from capacity.forecast.batch import LEAST_STEPS, forecast_steady
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
 from capacity.forecast.settings import Setting
 from capacity.forecast.trend import (
@@ -144,7 +144,7 @@ def hold_out(days: Array, setting: Setting, kinds: Sequence[Kind], ends: Sequenc
             trend = trend_of(kind, *question) or no_trend(*question)
             trends.append(trend)
             rests.append(known / trend.past)
-        batch = forecast_far(np.stack(rests), setting)
+        batch = forecast_steady(np.stack(rests), setting)
         band = batch.quantiles * np.stack([trend.ahead for trend in trends])[:, :, None]  # (kinds, H, 3)
         for place, trend in enumerate(trends):
             band[place] = spread_out(band[place][:, 1], band[place], BAND, trend.spread)
@@ -234,6 +234,6 @@ def _column_errors(row: Array, end: int, setting: Setting, columns: Columns) -> 
         return float("nan"), float("nan")
     effect: ColumnEffect = learn_columns(known, columns.until(end, setting.horizon), _per_week(setting))
     quick = replace(setting, quantile_levels=(0.5,), origins=MEMBER_ORIGINS, window=0)
-    batch = forecast_far(np.stack([known, known / effect.past]), quick)
+    batch = forecast_steady(np.stack([known, known / effect.past]), quick)
     plain, told = batch.quantiles[0, :, 0], batch.quantiles[1, :, 0] * effect.ahead
     return float(np.nanmean(np.abs(plain - actual))), float(np.nanmean(np.abs(told - actual)))

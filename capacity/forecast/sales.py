@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from capacity.forecast.batch import forecast_far
+from capacity.forecast.batch import forecast_steady
 from capacity.forecast.series import Prepared, Timelines, finish, prepare
 from capacity.forecast.wallclock import clock_of
 from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, levels_of
@@ -158,14 +158,14 @@ def _together(prepared: Mapping[Key, Prepared]) -> dict[Key, Forecast | DataErro
     """The forecasts of series of one length and setting, from one array of their steady rests."""
     ones = list(prepared.values())
     try:
-        batch = forecast_far(np.stack([one.steady for one in ones]), ones[0].setting)
+        batch = forecast_steady(np.stack([one.steady for one in ones]), ones[0].setting)
     except DataError:  # one of them cannot be forecast: each is asked alone, so that the others are
         return {key: _alone_or_error(one) for key, one in prepared.items()}
     return {key: finish(one, batch.only(place)) for place, (key, one) in enumerate(prepared.items())}
 
 
 def _alone(prepared: Prepared) -> Forecast:
-    return finish(prepared, forecast_far(prepared.steady[None, :], prepared.setting))
+    return finish(prepared, forecast_steady(prepared.steady[None, :], prepared.setting))
 
 
 def _alone_or_error(prepared: Prepared) -> Forecast | DataError:

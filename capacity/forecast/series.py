@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.forecast.analogs import Analogs, find_analogs
-from capacity.forecast.batch import LEAST_STEPS, forecast_far, supported_seasons
+from capacity.forecast.batch import LEAST_STEPS, forecast_steady, supported_seasons
 from capacity.forecast.closures import REOPENED, with_reopening
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Gaps, Reach, Timeline, find_gaps, with_reach
@@ -217,7 +217,7 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     if closure is None:
         return forecast
     rest = closure.reopened
-    reopened = _finished(rest, forecast_far(rest.steady[None, :], rest.setting))
+    reopened = _finished(rest, forecast_steady(rest.steady[None, :], rest.setting))
     return with_reopening(forecast, reopened, closure.closed_for)
 
 

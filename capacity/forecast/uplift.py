@@ -39,6 +39,9 @@ GAIN = 0.02  # share by which the error must fall over all of them
 DOUBT = 0.5  # standard errors by which the mean gain must stand clear of that, as for a course
 
 
+Named = tuple[str, float]  # an event's name and log factor
+
+
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """One event on the grid of a history: its slots, and its given factor or None where it is to be learned."""
@@ -139,20 +142,6 @@ def _beyond(effect: Effect, usual: float) -> Effect:
     squares = ((effect.misses**2).sum() + TYPICAL_SPREAD**2) / (len(effect.misses) + 1)
     share = float(np.sqrt(max(0.0, 1.0 - usual**2 / squares)))
     return replace(effect, misses=share * effect.misses, spread=share * effect.spread)
-
-
-def event_cases(
-    row: Array, normal: Array, past: Sequence[Occurrence], kind: str, week: int
-) -> list[tuple[str, Array, Array]]:
-    """Past occurrences of a kind as (name, actual, expected without it); those with too few neighbours are left out."""
-    cases = [case_of(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
-    return [(case.name, case.actual, case.expected) for case in cases if case is not None]
-
-
-def foretold_factor(cases: Sequence[tuple[str, Array, Array]], place: int) -> float:
-    """The factor that the other cases of a kind would have given one of them."""
-    known = [Case(name, 0, np.arange(len(actual)), actual, expected) for name, actual, expected in cases]
-    return float(np.exp(_foretold(known, place)))
 
 
 def pooled_effects(rows: Sequence[dict[str, Effect]]) -> list[dict[str, Effect]]:
@@ -256,15 +245,15 @@ def _effect(every: Sequence[Case], day: int, week: int) -> Effect:
     """The effect of a kind's events; closed days are known by name, and say nothing about those that were not."""
     closed = _closed_names(every)
     cases = [case for case in every if case.name not in closed] or list(every)
-    logs = np.array([case.log_factor for case in cases])
+    named = [(case.name, case.log_factor) for case in cases]
+    logs = np.array([log for _, log in named])
     overall = float(logs.sum() / (len(logs) + TRUST))
-    names = {case.name for case in cases}
-    by_name = {name: _name_offset(cases, name, overall) for name in names}
+    by_name = {name: _name_offset(named, name, overall) for name in {name for name, _ in named}}
     variance = (((logs - logs.mean()) ** 2).sum() + TYPICAL_SPREAD**2) / len(logs)
     usual = {name: overall + offset for name, offset in by_name.items()}
     spread = float(np.sqrt(min(variance, WIDEST**2)))
     weekdays = _by_weekday(cases, usual, day) if week == 7 * day else np.zeros(7)  # longer steps have none
-    misses = np.array([case.log_factor - _foretold(cases, place) for place, case in enumerate(cases)])[-LAST:]
+    misses = np.array([log - told for log, told in zip(logs.tolist(), _foretold(named), strict=True)])[-LAST:]
     misses = np.clip(misses, -WILDEST_MISS, WILDEST_MISS)
     return Effect(
         by_slot=_by_slot(cases, overall, day),
@@ -286,15 +275,18 @@ def _closed_names(cases: Sequence[Case]) -> frozenset[str]:
     return frozenset(closed if sum(len(sold[name]) for name in closed) >= CLOSED_CASES else ())
 
 
-def _foretold(cases: Sequence[Case], place: int) -> float:
-    """What a kind's other events say of one of them, as it would have been forecast without it."""
-    others = [case for at, case in enumerate(cases) if at != place]
-    overall = sum(case.log_factor for case in others) / (len(others) + TRUST)
-    return overall + _name_offset(others, cases[place].name, overall)
+def _foretold(named: Sequence[Named]) -> list[float]:
+    """What a kind's other events say of each of them, as it would have been forecast without it: log factors."""
+    told = []
+    for place, (name, _) in enumerate(named):
+        others = [*named[:place], *named[place + 1 :]]
+        overall = sum(log for _, log in others) / (len(others) + TRUST)
+        told.append(overall + _name_offset(others, name, overall))
+    return told
 
 
-def _name_offset(cases: Sequence[Case], name: str, overall: float) -> float:
-    own = [case.log_factor - overall for case in cases if case.name == name]
+def _name_offset(named: Sequence[Named], name: str, overall: float) -> float:
+    own = [log - overall for other, log in named if other == name]
     return sum(own) / (len(own) + NAME_TRUST)
 
 
@@ -439,22 +431,25 @@ def proven_kinds(row: Array, past: Sequence[Occurrence], kinds: frozenset[str], 
     ['payday']
     """
     normal = masked(row, past)
-    proven = set()
-    for kind in kinds:
-        if _proven(event_cases(row, normal, past, kind, week)):
-            proven.add(kind)
-    return frozenset(proven)
+    cases: dict[str, list[Case]] = {kind: [] for kind in kinds}
+    for event in past:
+        if event.kind in kinds and (case := case_of(row, normal, event, week)) is not None:
+            cases[event.kind].append(case)
+    return frozenset(kind for kind in kinds if _proven(cases[kind]))
 
 
-def _proven(cases: Sequence[tuple[str, Array, Array]]) -> bool:
-    """Cases are (name, actual, expected without an effect); told once with a factor of 1, once with the others'."""
+def _proven(cases: Sequence[Case]) -> bool:
+    """Whether the other cases foretell each one better than "no effect" does."""
     if len(cases) < LEAST_CASES:
         return False
-    missed = []
-    for place, (_, actual, expected) in enumerate(cases):
-        told = foretold_factor(cases, place)
-        missed.append([np.abs(actual - expected * factor).mean() for factor in (1.0, told)])
-    errors = np.array(missed)
+    told = _foretold([(case.name, case.log_factor) for case in cases])
+    factors = [(1.0, float(np.exp(log))) for log in told]
+    errors = np.array(
+        [
+            [np.abs(case.actual - case.expected * factor).mean() for factor in pair]
+            for case, pair in zip(cases, factors, strict=True)
+        ]
+    )
     tiny = 1e-3 * errors.mean() + 1e-300
     ratio = np.log((errors[:, 1] + tiny) / (errors[:, 0] + tiny))
     doubt = DOUBT * ratio.std(ddof=1) / np.sqrt(len(ratio))

@@ -175,15 +175,14 @@ def _holds(logs: Array, place: int, window: int) -> bool:
         return False
     start, stop = max(0, place - AROUND * window), place + AROUND * window
     levelled = np.concatenate([logs[start:place], logs[place:stop] - jump])
-    return abs(jump) >= CLEAR * _usual(levelled, window)
+    return abs(jump) >= CLEAR * _usual(levelled, _changes(levelled, window), window)
 
 
-def _usual(levelled: Array, window: int) -> float:
+def _usual(levelled: Array, change: Array, window: int) -> float:
     """The usual size of a change in this history: measured between windows, at least what its noise makes.
 
     Noise that hangs together moves a mean of n steps as much as n (1 - r) / (1 + r) independent ones (Bartlett, 1946).
     """
-    change = _changes(levelled, window)
     between = robust_deviation(change - median(change))
     off = np.nan_to_num(levelled - rolling_median(levelled, 2 * window + 1, center=True))
     power = float(off @ off)
@@ -203,13 +202,11 @@ def _lasting(logs: Array, place: int, window: int, jump: float) -> bool:
     before, after = logs[max(0, place - window) : place], logs[place : place + window]
     middle = median(before) + jump / 2
     ends = (after[: len(after) // 2], after[len(after) // 2 :], after[-max(3, window // 6) :])
-    starts = (before[: len(before) // 2], before[len(before) // 2 :])
-    up = np.sign(jump)
-    return all(_side(part, middle) * up > 0 for part in ends) and all(_side(part, middle) * up < 0 for part in starts)
-
-
-def _side(part: Array, middle: float) -> float:
-    return median(part) - middle if np.isfinite(part).any() else 0.0
+    parts = (*ends, before[: len(before) // 2], before[len(before) // 2 :])
+    if not all(np.isfinite(part).any() for part in parts):
+        return False
+    beyond = (np.array([median(part) for part in parts]) - middle) * np.sign(jump)
+    return bool((beyond[: len(ends)] > 0).all() and (beyond[len(ends) :] < 0).all())
 
 
 def _without_yearly(places: list[int], logs: Array, window: int, year: float) -> list[int]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.forecast import Setting, forecast_sales
-from capacity.forecast.batch import forecast_far
+from capacity.forecast.batch import forecast_steady
 from capacity.forecast.holdout import find_trend
 from capacity.forecast.trend import (
     distance_spread,
@@ -179,7 +179,7 @@ def test_without_held_out_origins_the_distance_adds_from_four_weeks_on():
 
 def test_far_steps_repeat_the_last_season():
     values = seasonal(200)[None, :]
-    far = forecast_far(values, Setting(DAY, 70)).point[0]
+    far = forecast_steady(values, Setting(DAY, 70)).point[0]
     np.testing.assert_array_equal(far[28:35], far[21:28])
     np.testing.assert_array_equal(far[63:], far[21:28])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def stamped(days: int = 42, per_hour: float = 60.0) -> pd.DataFrame:
 def test_files_and_databases_tell_the_same_parts(tmp_path: Path) -> None:
     frame = stamped(days=5)
     frame.to_csv(tmp_path / "orders.csv", index=False)
-    with sqlite3.connect(tmp_path / "orders.db") as database:
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as database:
         frame.to_sql("orders", database, index=False)
     sources: dict[str, Any] = {
         "file": str(tmp_path / "orders.csv"),
