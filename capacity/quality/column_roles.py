@@ -50,6 +50,7 @@ ID_NAMES = (  # the best names of an order's number first
     rf"\b(?:ticket|check|bill) {NUMBER}\b|\b{NUMBER} (?:{OF} )?ticket\b",
     r"^(id|nummer|number|numero|número|numéro|no|nr|nº|name|uuid|folio)$",
 )
+HOUR_NAMES = r"(h|hr|hour|std|stunde|heure|hora)?[ _]?([01]?\d|2[0-4])([:.]?00(:00)?)?( ?(h|uhr|am|pm))?( ?-.*)?"
 ALONE = rf"^(?:{ORDER}|bestellung|auftrag|bestilling|beställning|ticket|booking|invoice|receipt)$"  # by its noun alone
 AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
@@ -215,6 +216,17 @@ def time_of_day_column(columns: Sequence[Column], time: str) -> str | None:
         if hours or (column.values and all(re.fullmatch(CLOCK, value.strip()) for value in column.values)):
             return column.name
     return None
+
+
+def hour_columns(columns: Sequence[Column]) -> list[str]:
+    """Columns of numbers that are named as an hour of the day each; none where fewer than half of the hours have one.
+
+    >>> hours = [Column(f"{hour:02}:00", "number", 9, 9) for hour in range(24)]
+    >>> len(hour_columns(hours)), hour_columns(hours[:9])
+    (24, [])
+    """
+    names = [one.name for one in columns if one.kind == "number" and re.fullmatch(HOUR_NAMES, one.name.strip().lower())]
+    return names if len(names) >= 12 else []
 
 
 def _within_a_day(column: Column) -> bool:

@@ -13,13 +13,16 @@ from capacity.quality import Finding
 from capacity.quality.amounts import BEFORE, days_stopped, extreme_steps, lost_amounts
 from capacity.quality.column_roles import is_count
 from capacity.quality.composition import shown
+from capacity.sources.columns import order_numbers
 from capacity.sources.judging import Judgement
-from capacity.sources.sql import DAY, GOOD
+from capacity.sources.sql import DAY, GOOD, hash_of, literal, quote
 
 LARGE = 0.02  # share of the rows that a group has, from which its end changes a plan
 MANY_ZEROS = 0.3  # share of orders whose amount is zero, from which amounts are lost: free items are fewer
 LEAST_ROWS = 100
 ORDERS = 2.0  # rows a step and group, from which rows are orders and no totals
+ALONE, GRID, CLEAR = 0.6, 300, 0.05  # times by rows, seconds, and share of exceptions, of totals and repeated amounts
+DEFAULT, OFTENER, LEAST_DAYS = 0.05, 10, 5  # share of rows at one time, times the next one, and on so many days
 PARTS = 0.1  # share of steps with parts of one, from which a count is none
 CENTS = (50.0, 200.0)  # times, by which the usual cents are more than the usual euros
 LIMITS = {*(10**power * n for power in (4, 5) for n in (1, 5)), 10**6, 65_535, 65_536, 1_048_575, 1_048_576}
@@ -91,8 +94,12 @@ def zero_findings(judgement: Judgement) -> tuple[Finding, ...]:
     rows, steps = database.execute(f"SELECT sum(row_count), count(*) FROM counted WHERE {GOOD}").fetchone() or (0, 0)
     if not rows or rows < max(LEAST_ROWS, ORDERS * steps):
         return ()
-    query = f"SELECT count(*) FILTER ({number} = 0), count({number}) FROM orders"
-    zero, there = database.execute(query).fetchone() or (0, 0)
+    time, group = quote(judgement.settings.time), judgement.settings.group
+    each = time if group is None else f"({time}, {quote(group)})"
+    query = f"SELECT count(*) FILTER ({number} = 0), count({number}), count(DISTINCT {each}) FROM orders"
+    zero, there, times = database.execute(query).fetchone() or (0, 0, 0)
+    if times > ALONE * there and _on_grid(judgement):
+        return ()  # totals of steps that are shorter than those of the sales
     if not there or zero < MANY_ZEROS * there:
         return ()
     said = (
@@ -100,6 +107,67 @@ def zero_findings(judgement: Judgement) -> tuple[Finding, ...]:
         "nothing: are amounts missing? Count orders, or leave out by a select what is none"
     )
     return (Finding("zero_amounts", "warn", said),)
+
+
+def _on_grid(judgement: Judgement) -> bool:
+    """Whether times stand on whole multiples of five minutes."""
+    moment = f"epoch({judgement.time.unordered or judgement.time.instant})"
+    query = f"SELECT avg(CAST({moment} % {GRID} = 0 AS INTEGER)) FROM orders"
+    share = (judgement.source.database.execute(query).fetchone() or (0.0,))[0]
+    return float(share or 0.0) >= 1 - CLEAR
+
+
+def repeated_amount_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether all rows of an order have one amount, as where its total stands in each of its lines."""
+    amount = judgement.settings.value.sum
+    database = judgement.source.database
+    there = {name for name, *_ in database.execute("DESCRIBE orders").fetchall()} if amount is not None else set()
+    names = order_numbers(judgement.settings, judgement.source.listed())
+    for name in names if amount is not None else ():
+        column = next((quote(one) for one in (name, hash_of(name)) if one in there), None)
+        if column is None:
+            continue
+        number = judgement.amount.number
+        orders = (
+            f"SELECT count(*) AS n, min({number}) AS low, max({number}) AS high FROM orders WHERE {column} IS NOT NULL "
+            f"GROUP BY {column}"
+        )
+        query = (
+            "SELECT count(*), sum(n), count(*) FILTER (low = high), count(DISTINCT low) FILTER (low = high) "
+            f"FROM ({orders}) WHERE n > 1"
+        )
+        several, rows, same, different = database.execute(query).fetchone() or (0, 0, 0, 0)
+        if several >= LEAST_ROWS and same >= (1 - CLEAR) * several and different >= several * LARGE:
+            said = (
+                f"{amount}: expected the amount of each row, got one and the same in all {int(rows):,} rows of "
+                f"{several:,} orders of several rows: is the total of {name} in each of its lines? A rule with "
+                f"`unique: {name}` counts it once"
+            )
+            return (Finding("repeated_rows", "warn", said),)
+    return ()
+
+
+def default_time_notes(judgement: Judgement) -> tuple[str, ...]:
+    """A note on a time of day that many rows bear to the second, as where a program puts one in for a date."""
+    if judgement.settings.step.total_seconds() >= DAY:
+        return ()
+    moment = judgement.time.unordered or judgement.time.instant
+    local = f"timezone({literal(judgement.timezone)}, {moment})"
+    times = (
+        f"SELECT CAST({local} AS TIME) AS clock, count(*) AS n, count(DISTINCT CAST({local} AS DATE)) AS days "
+        f"FROM orders WHERE {moment} IS NOT NULL GROUP BY 1"
+    )
+    query = f"SELECT clock, n, days, sum(n) OVER () FROM ({times}) ORDER BY n DESC, clock LIMIT 2"
+    top = judgement.source.database.execute(query).fetchall()
+    if len(top) < 2 or top[0][1] < max(LEAST_ROWS, DEFAULT * top[0][3]) or top[0][1] < OFTENER * top[1][1]:
+        return ()
+    at, count, days, rows = top[0]
+    if days < LEAST_DAYS:
+        return ()
+    return (
+        f"{count:,} of {rows:,} rows are at {at:%H:%M:%S} exactly, on {days:,} days: where a program put this in for a "
+        "time that it did not know, leave them out",
+    )
 
 
 def two_unit_findings(judgement: Judgement) -> tuple[Finding, ...]:

@@ -22,7 +22,14 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
-from capacity.sources.amounts import amount_findings, limit_notes, two_unit_findings, zero_findings
+from capacity.sources.amounts import (
+    amount_findings,
+    default_time_notes,
+    limit_notes,
+    repeated_amount_findings,
+    two_unit_findings,
+    zero_findings,
+)
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
 from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings, value_findings
@@ -128,6 +135,7 @@ class OrderTable:
         _count(database, judgement)
         span, notes = mark_implausible_times(database, span)
         zones, taken = row_zone_findings(judgement, settings)
+        taken += default_time_notes(judgement)
         notes = (*loaded.notes, *taken, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
         findings = (
@@ -141,7 +149,7 @@ class OrderTable:
             *amount_findings(database, settings),
             *zero_findings(judgement),
             *id_findings(judgement),
-            *repetition_findings(judgement),
+            *(repetition_findings(judgement) or repeated_amount_findings(judgement)),
         )
         read_as = (
             f"{settings.time}: {judgement.time.read_as}",

@@ -14,7 +14,7 @@ from capacity.sources.orders import audit_sales
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 42, freq="h", tz="UTC")
 TOTALS = np.random.default_rng(1).poisson(60 + 50 * np.sin((HOURS.hour - 8) / 12 * np.pi)).astype(float)
-RULES = ("extreme_amounts", "zero_amounts", "groups", "units", "value", "granularity")
+RULES = ("extreme_amounts", "zero_amounts", "groups", "units", "value", "granularity", "repeated_rows")
 
 
 def found(table: pd.DataFrame, *, time: str = "at", **keys: Any) -> list[str]:
@@ -96,6 +96,27 @@ def test_half_a_clock_is_found_in_rows_of_any_order() -> None:
     table = lines({"web": 1.0})
     at = pd.to_datetime(table["at"]).dt.strftime("%m/%d/%Y %I:%M:%S")
     assert found(table.assign(at=at).sample(frac=1, random_state=1), value="rows") == ["granularity"]
+
+
+def test_the_total_of_an_order_in_each_of_its_lines_is_found() -> None:
+    table = lines({"web": 1.0}).iloc[:2000].assign(order_id=lambda orders: 7000 + np.arange(len(orders)))
+    each = np.repeat(np.arange(len(table)), np.random.default_rng(6).integers(1, 4, len(table)))
+    repeated = table.iloc[each].assign(line=np.arange(len(each)))
+    assert found(repeated, value="amount") == ["repeated_rows"]
+    parts = repeated.assign(amount=np.round(repeated["amount"] * np.random.default_rng(7).random(len(each)), 2))
+    assert found(parts, value="amount") == []
+
+
+def test_totals_of_quarters_may_be_zero_and_a_time_that_is_put_in_is_noted() -> None:
+    table = lines({"web": 1.0})
+    quarters = pd.Series(1.0, pd.to_datetime(table["at"])).resample("15min").sum() // 2
+    assert found(pd.DataFrame({"at": quarters.index.astype(str), "amount": quarters.to_numpy()}), value="amount") == []
+    noon = pd.to_datetime(table["at"]).dt.floor("D") + pd.Timedelta(hours=12)
+    table["at"] = table["at"].where(np.random.default_rng(8).random(len(table)) > 0.3, noon.astype(str))
+    table.to_csv("orders.csv", index=False)
+    assert "rows are at 12:00:00 exactly, on 42 days" in " ".join(
+        audit_sales("orders.csv", time="at", value="rows").notes
+    )
 
 
 @pytest.mark.parametrize(
