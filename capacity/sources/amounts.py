@@ -23,6 +23,7 @@ LEAST_ROWS = 100
 ORDERS = 2.0  # rows a step and group, from which rows are orders and no totals
 ALONE, GRID, CLEAR = 0.6, 300, 0.05  # times by rows, seconds, and share of exceptions, of totals and repeated amounts
 DEFAULT, OFTENER, LEAST_DAYS = 0.05, 10, 5  # share of rows at one time, times the next one, and on so many days
+SEVERAL = 0.3  # share of days with a row in one and the same second, where it may be put in
 PARTS = 0.1  # share of steps with parts of one, from which a count is none
 CENTS = (50.0, 200.0)  # times, by which the usual cents are more than the usual euros
 LIMITS = {*(10**power * n for power in (4, 5) for n in (1, 5)), 10**6, 65_535, 65_536, 1_048_575, 1_048_576}
@@ -149,25 +150,39 @@ def repeated_amount_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
 def default_time_notes(judgement: Judgement) -> tuple[str, ...]:
     """A note on a time of day that many rows bear to the second, as where a program puts one in for a date."""
-    if judgement.settings.step.total_seconds() >= DAY:
+    if judgement.settings.step.total_seconds() >= DAY or not _often_at_an_end(judgement):
         return ()
     moment = judgement.time.unordered or judgement.time.instant
-    local = f"timezone({literal(judgement.timezone)}, {moment})"
-    times = (
-        f"SELECT CAST({local} AS TIME) AS clock, count(*) AS n, count(DISTINCT CAST({local} AS DATE)) AS days "
-        f"FROM orders WHERE {moment} IS NOT NULL GROUP BY 1"
-    )
-    query = f"SELECT clock, n, days, sum(n) OVER () FROM ({times}) ORDER BY n DESC, clock LIMIT 2"
+    second = f"CAST(epoch({moment}) AS BIGINT) % {DAY}"  # by UTC: a time of day on the clock has at most two of them
+    times = f"SELECT {second} AS second, count(*) AS n FROM orders GROUP BY 1"
+    query = f"SELECT second, n, sum(n) OVER () FROM ({times}) WHERE second IS NOT NULL ORDER BY n DESC, second LIMIT 3"
     top = judgement.source.database.execute(query).fetchall()
-    if len(top) < 2 or top[0][1] < max(LEAST_ROWS, DEFAULT * top[0][3]) or top[0][1] < OFTENER * top[1][1]:
+    if len(top) < 3 or top[0][1] < max(LEAST_ROWS, DEFAULT * top[0][2]) or top[0][1] < OFTENER * top[2][1]:
         return ()
-    at, count, days, rows = top[0]
-    if days < LEAST_DAYS:
+    local = f"timezone({literal(judgement.timezone)}, {moment})"
+    query = (
+        f"SELECT CAST({local} AS TIME) AS clock, count(*) AS n, count(DISTINCT CAST({local} AS DATE)) FROM orders "
+        f"WHERE {second} = {top[0][0]} GROUP BY 1 ORDER BY n DESC, clock LIMIT 1"
+    )
+    (at, count, days), rows = judgement.source.database.execute(query).fetchone() or (None, 0, 0), top[0][2]
+    if at is None or days < LEAST_DAYS:
         return ()
     return (
         f"{count:,} of {rows:,} rows are at {at:%H:%M:%S} exactly, on {days:,} days: where a program put this in for a "
         "time that it did not know, leave them out",
     )
+
+
+def _often_at_an_end(judgement: Judgement) -> bool:
+    """Whether steps at one time of day often have a row in their first or last second, by what was counted."""
+    length = int(judgement.settings.step.total_seconds())
+    query = (
+        "SELECT max(often) FROM (SELECT avg(CAST(epoch(first) < step_start + 1 OR "
+        f"epoch(last) >= step_start + {length} - 1 AS INTEGER)) AS often FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY step_start % {DAY} "
+        f"HAVING count(*) >= {LEAST_DAYS})"
+    )
+    often = (judgement.source.database.execute(query).fetchone() or (0.0,))[0]
+    return float(often or 0.0) >= SEVERAL
 
 
 def two_unit_findings(judgement: Judgement) -> tuple[Finding, ...]:
