@@ -14,7 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from capacity.app.fleet import Fleet, spread, uncollected
-from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, rows_of, sales_of
+from capacity.app.reading import (
+    audit_measured,
+    load_orders,
+    read_ahead,
+    read_usages,
+    rows_of,
+    sales_of,
+    with_usage_doubts,
+)
 from capacity.app.shards import (
     Shard,
     StepFiles,
@@ -156,6 +164,7 @@ def orders_of(chunk: Chunk) -> OrderData:
     sales = chunk.sales
     histories = sales.histories(chunk.number, groups) if isinstance(sales, StepFiles) else sales
     rows = sales.rows(chunk.number, groups) if isinstance(sales, StepFiles) else chunk.rows
+    audit = with_usage_doubts(audit, usages, histories, config)
     return OrderData(histories, audit, usages, unmeasured, chunk.ahead, rows)
 
 

@@ -7,7 +7,7 @@ of usage, samples of Prometheus. The calendar's files describe future days and a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,13 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from capacity.logs import LOGGER
 from capacity.model import DataError
 from capacity.model.arrays import Mask
 from capacity.model.configuration import Config
 from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
+from capacity.quality import Finding
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import GOOD, literal, one_line
@@ -39,12 +41,14 @@ def read_orders(config: Config, now: datetime, *, past: bool = False, seen: date
     """
     usages, unmeasured = read_usages(config, now, past=past)
     if config.sales is None:
-        return OrderData({}, audit_measured(usages, config), usages, unmeasured, read_ahead(config))
+        audit = with_usage_doubts(audit_measured(usages, config), usages, {}, config)
+        return OrderData({}, audit, usages, unmeasured, read_ahead(config))
     with load_orders(config, seen or now, past=past) as table:
         groups = {workload.group for workload in config.workloads} or {None}
         asked = groups if table.settings.group else {None}
         histories, rows = sales_of(table, asked), rows_of(table, asked)
         audit = audit_orders(table, config)
+    audit = with_usage_doubts(audit, usages, histories, config)
     ordered = {group: histories[group] for group in sorted(histories, key=str)}
     return OrderData(ordered, audit, usages, unmeasured, read_ahead(config), rows)
 
@@ -85,6 +89,48 @@ def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
     from capacity.quality.usage import audit_usages
 
     return audit_usages(usages.values(), measured_by(config))
+
+
+def audit_data(table: OrderTable, config: Config, now: datetime) -> Audit:
+    """The audit of the orders, with what is wrong with the usage that is read from a file beside them."""
+    audit = audit_orders(table, config)
+    if config.usage is None or not audit.passed:
+        return audit
+    try:
+        usages, _ = read_usages(config, now)
+    except DataError as error:
+        return replace(audit, findings=(*audit.findings, Finding("usage", "refuse", str(error))))
+    groups = {workload.group for workload in config.workloads} if table.settings.group else {None}
+    return with_usage_doubts(audit, usages, sales_of(table, groups), config)
+
+
+def with_usage_doubts(audit: Audit, usages: Mapping[Key, pd.DataFrame], histories: Histories, config: Config) -> Audit:
+    """The audit with a finding for each doubt about the usage of a workload: it is learned from as sales are."""
+    from capacity.quality.usage_doubts import usage_doubts
+    from capacity.quality.usage_units import doubtful_usage
+
+    known, found = _known_of_usage(config), []
+    for workload in config.workloads:
+        usage, sales = usages.get(workload.key), histories.get(workload.group)
+        if usage is None or len(usage) < 2:
+            continue
+        whose = f"usage of {workload.namespace}/{workload.name}"
+        doubts = usage_doubts(usage, workload, sales, known)
+        for doubt in doubts:  # those of the file alone were told when it was read
+            LOGGER.warning("%s: %s", whose, doubt)
+        found += [Finding("usage", "warn", f"{whose}: {doubt}") for doubt in (*doubtful_usage(usage), *doubts)]
+    return replace(audit, findings=(*audit.findings, *found)) if found else audit
+
+
+def _known_of_usage(config: Config) -> frozenset[str]:
+    """The columns of usage whose unit somebody has said, and `clock` where the clocks of sales and usage are."""
+    from capacity.quality.usage_doubts import CLOCKS
+
+    told = config.sales is not None and config.sales.timezone is not None
+    if config.usage is None:  # queries that are ours give cores and bytes
+        return frozenset({"cpu", "memory", *([CLOCKS] if told else [])})
+    told = told and config.usage.timezone is not None
+    return frozenset(config.usage.units) | ({CLOCKS} if told else set())
 
 
 @dataclass(frozen=True, slots=True)

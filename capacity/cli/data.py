@@ -190,9 +190,9 @@ def audit(
     if since is not None:
         return _show_history(context, history, since)
     from capacity.app.notify import Notifier
+    from capacity.app.reading import audit_data
     from capacity.sources.audit_history import (
         append_audit,
-        audit_orders,
         compared,
         forget_audits,
         forget_file,
@@ -206,7 +206,7 @@ def audit(
         context.stages("reading and judging orders", "writing") as advance,
         OrderTable.load(config.orders(), config.timezone, now) as table,
     ):
-        report = compared(audit_orders(table, config).at(now), read_audits(history))
+        report = compared(audit_data(table, config, now).at(now), read_audits(history))
         advance()
         expired = now - config.orders().quarantine.retention
         forget_audits(history, expired)

@@ -111,3 +111,75 @@ def _likelihoods(table: Array, days: Places, usual: Places, width: int) -> Array
         shape = (1 - ANYTIME) * shape / shape.sum() + ANYTIME / len(shape)
         found.append([float(table[day] @ np.log(np.roll(shape, side * width))) for side in MOVES])
     return np.array(found).reshape(-1, len(MOVES))
+
+
+FURTHEST = 26  # hours by which two clocks differ at most, with a day that is taken for another
+LEAST_COMMON = 7 * 24  # hours in which both are known
+LONG = 21 * 24  # hours from which each hour of the week is known
+FOLLOWS = 0.5  # correlation of usage with sales on the better clock
+OWN = 0.2  # the same of what repeats by neither day nor week
+SURER = 5.0  # standard errors by which one lag must be better than none
+DEPENDENT = 4.0  # hours that count as one, since what is unusual lasts
+
+
+def find_hours_apart(sales: pd.Series, usage: pd.DataFrame) -> int | None:
+    """By how many whole hours usage comes after its sales (below zero: before), on the clocks of both; None: together.
+
+    What is unusual of an hour shows in sales and in usage at the same time, however alike all days are: the lag at
+    which the deviations from the usual hour of the week correlate must be far surer than none, and sales as a whole
+    must correlate better there too. Both are regular series on UTC with steps of an hour or less, over a week or more.
+
+    >>> random = np.random.default_rng(1)
+    >>> index = pd.date_range("2026-01-05", periods=24 * 21, freq="h", tz="UTC")
+    >>> sold = pd.Series(random.poisson(50 + 40 * np.sin(index.hour * np.pi / 12)), index, dtype=float)
+    >>> find_hours_apart(sold, pd.DataFrame({"cpu": 1 + 0.02 * sold}))
+    >>> find_hours_apart(sold, pd.DataFrame({"cpu": 1 + 0.02 * sold.shift(-8)}))
+    -8
+    """
+    name = next((name for name in ("requests", "cpu") if name in usage.columns), None)
+    if name is None or not _is_hourly(sales) or not _is_hourly(usage[name]):
+        return None
+    hourly = sales.resample("1h").sum(min_count=1), usage[name].resample("1h").mean()
+    pair = pd.concat(hourly, axis=1, sort=True).asfreq("1h")
+    if pair.notna().all(axis=1).sum() < LEAST_COMMON:
+        return None
+    whole = _by_lag(*(pair.iloc[:, place].to_numpy(dtype=float) for place in (0, 1)))
+    unusual = [_beyond_usual(pair.iloc[:, place]) for place in (0, 1)]
+    for own in (_by_lag(*unusual), _by_lag(*(np.diff(one) for one in unusual))):  # what lasts tells by its changes
+        best = _surest(own, int(pair.notna().all(axis=1).sum()))
+        if best and whole[best + FURTHEST] >= max(FOLLOWS, whole[FURTHEST]):
+            return best
+    return None
+
+
+def _surest(correlation: Array, count: int) -> int:
+    """The lag of the highest correlation where it is far surer than none; else 0."""
+    best = int(np.argmax(correlation)) - FURTHEST
+    gain = float(np.arctanh(correlation[best + FURTHEST]) - np.arctanh(correlation[FURTHEST]))
+    sure = gain * np.sqrt(count / DEPENDENT) > SURER
+    return best if sure and correlation[best + FURTHEST] >= OWN else 0
+
+
+def _is_hourly(series: pd.Series) -> bool:
+    return len(series) > 1 and series.index[1] - series.index[0] <= HOUR
+
+
+def _beyond_usual(series: pd.Series) -> Array:
+    """How far each hour is from the usual one of the week, or of the day where there are few weeks."""
+    index = pd.DatetimeIndex(series.index)
+    hours = index.hour + (24 * index.day_of_week if len(index) >= LONG else 0)
+    beyond: Array = (series - series.groupby(np.asarray(hours)).transform("median")).to_numpy(dtype=float)
+    spread = np.nanquantile(np.abs(beyond), 0.99)
+    return np.clip(beyond, -spread, spread)
+
+
+def _by_lag(sales: Array, usage: Array) -> Array:
+    """Correlation of usage with the sales so many hours before, from `-FURTHEST` to `FURTHEST`."""
+    found = []
+    for lag in range(-FURTHEST, FURTHEST + 1):
+        before, after = (sales[: len(sales) - lag], usage[lag:]) if lag >= 0 else (sales[-lag:], usage[:lag])
+        there = np.isfinite(before) & np.isfinite(after)
+        x, y = before[there] - before[there].mean(), after[there] - after[there].mean()
+        power = float(np.sqrt((x**2).sum() * (y**2).sum()))
+        found.append(min(0.999, float((x * y).sum()) / power) if power > 0 else 0.0)
+    return np.array(found)

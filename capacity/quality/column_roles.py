@@ -30,15 +30,28 @@ LATER_TIMES = (  # what happens to an order after it was placed, and dates that 
 )
 CLOCK_NAMES = r"\b(hour|hours|hr|time|clock|uhrzeit|zeit|stunde|heure|hora|ora|tijd|uur)\b"
 CLOCK = r"([01]?\d|2[0-3])([:.][0-5]\d){0,2}([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?"
-ID_NAMES = (  # the best names of an order's number first
-    r"\b(order|ord|bestell|auftrags?|pedido|commande|increment)\b ?"
-    r"(id|no|nr|num|number|nummer|key|ref|reference|uuid|guid)\b|\b(order|bestell|auftrags)(id|nr|nummer|number)\b",
-    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale|reservation|checkout)\b ?"
-    r"(id|no|nr|num|number|nummer|uuid|guid)?\b|"
-    r"\b(rechnungs|beleg|buchungs|invoice|transaction)(id|nr|no|nummer|number)\b",
-    r"^(id|nummer|number|no|nr|name|uuid)$",
+NUMBER = (
+    r"(?:id|ids|no|nr|nro|num|number|nummer|numero|número|numéro|numer|n|nº|nbr|key|ref|reference|folio|uuid|guid|code)"
 )
-ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone
+ORDER = (  # one of them: in English, German, Spanish, Portuguese, French, Italian, Dutch, Nordic languages and Polish
+    r"(?:order|ord|bestell(?:ungs?)?|auftrags?|pedido|encomenda|commande|ordine|bestel(?:ling)?|ordre|bestillings?|"
+    r"beställnings?|tilaus|zamówienia|increment)"
+)
+RECEIPT = (
+    r"(?:invoice|receipt|transaction|trans|txn|booking|basket|sale|reservation|checkout|docket|rechnungs?|beleg|bon|"
+    r"kassenbon|kassen ?beleg|kassenzettel|quittungs?|buchungs?|transaktions?|vorgangs|factura|recibo|boleta|fatura|"
+    r"tal[aã]o|facture|reçu|fattura|scontrino|ricevuta|factuur|kassabon|faktura|kvitterings?|kvittos?|bong|paragonu?)"
+)
+OF = r"(?:de la|de|du|do|da|di|del|della|dello|van de|van|af|the|of)"
+OF_IT = r"(?: (?:price|amount|total|value|sum|count|date|time|at|type|status|state|currency|betrag|datum|summe))"
+ID_NAMES = (  # the best names of an order's number first
+    rf"\b{ORDER} ?{NUMBER}\b|\b{NUMBER} (?:{OF} )?{ORDER}\b(?!{OF_IT})",
+    rf"\b{RECEIPT} ?{NUMBER}\b|\b{NUMBER} (?:{OF} )?{RECEIPT}\b|\b{RECEIPT}\b(?!{OF_IT})|"
+    rf"\b(?:ticket|check|bill) {NUMBER}\b|\b{NUMBER} (?:{OF} )?ticket\b",
+    r"^(id|nummer|number|numero|número|numéro|no|nr|nº|name|uuid|folio)$",
+)
+HOUR_NAMES = r"(h|hr|hour|std|stunde|heure|hora)?[ _]?([01]?\d|2[0-4])([:.]?00(:00)?)?( ?(h|uhr|am|pm))?( ?-.*)?"
+ALONE = rf"^(?:{ORDER}|bestellung|auftrag|bestilling|beställning|ticket|booking|invoice|receipt)$"  # by its noun alone
 AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
     r"\b(transactions?|bookings?|trips?|rides?|purchases|checkouts?|requests?|hits|calls|rentals?|tickets|receipts|checks|"
@@ -84,7 +97,7 @@ class Column:
         >>> Column("tpep_pickupDateTime", "time", 1, 1).words
         'tpep pickup date time'
         """
-        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
+        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name.replace("#", " number "))
         return re.sub(r"[\W_]+", " ", apart).strip().lower()
 
 
@@ -205,6 +218,17 @@ def time_of_day_column(columns: Sequence[Column], time: str) -> str | None:
     return None
 
 
+def hour_columns(columns: Sequence[Column]) -> list[str]:
+    """Columns of numbers that are named as an hour of the day each; none where fewer than half of the hours have one.
+
+    >>> hours = [Column(f"{hour:02}:00", "number", 9, 9) for hour in range(24)]
+    >>> len(hour_columns(hours)), hour_columns(hours[:9])
+    (24, [])
+    """
+    names = [one.name for one in columns if one.kind == "number" and re.fullmatch(HOUR_NAMES, one.name.strip().lower())]
+    return names if len(names) >= 12 else []
+
+
 def _within_a_day(column: Column) -> bool:
     low, high = column.lowest, column.highest
     return low is not None and high is not None and low >= 0 and high <= 23 and column.distinct <= 24
@@ -234,11 +258,17 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
         why = f"each occurs {lines:.1f} times: rows are the lines of orders"
         return Counting("count_distinct", number.name, why, ("rows", *others))
     if number is not None:
-        return Counting("rows", None, f"each row has its own {number.name!r}", others)
+        return Counting("rows", None, f"each row has its own {number.name!r}{_refunds(amounts)}", others)
     if rhythm.step is not None and amounts and _tier(amounts[0], AMOUNT_NAMES[:3]) is not None:
         why = f"the {rhythm.together:.0f} or so rows of each time are parts of one total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
     return Counting("rows", None, "no column has an order's number", others)
+
+
+def _refunds(amounts: Sequence[Column]) -> str:
+    """That rows with amounts below zero count as well; empty where there are none."""
+    below = next((one.name for one in amounts if one.lowest is not None and one.lowest < 0), None)
+    return "" if below is None else f"; rows with {below!r} below zero, such as refunds, count too"
 
 
 def _of_parts(number: Column, amounts: Sequence[Column], rhythm: Rhythm) -> bool:
@@ -324,6 +354,32 @@ def is_number_of_something(name: str) -> bool:
     """
     words = Column(name, "text", 1, 1).words
     return bool(order_number_names([name])) or re.search(NUMBERS_OF_SOMETHING, words) is not None
+
+
+COUNTS = (
+    r"^(?:(?:number|no|num|n|count|total) (?:of )?)?(orders|transactions|bookings|trips|rides|purchases|checkouts|"
+    r"rentals|tickets|receipts|bestellungen|auftr(?:ä|ae)ge|buchungen|pedidos|commandes|ordini)(?: count)?$|"
+    r"^order count$"
+)
+ENDS = r"\b(end|ends|ending|until|till|bis|ende|hasta|einde)\b"
+
+
+def is_count(name: str) -> bool:
+    """Whether a column's name says that it counts, so that its values are whole.
+
+    >>> [is_count(name) for name in ("orders", "number of trips", "sales", "orders_per_minute", "order_value")]
+    [True, True, False, False, False]
+    """
+    return re.search(COUNTS, Column(name, "text", 1, 1).words) is not None
+
+
+def is_end(name: str) -> bool:
+    """Whether a column's name says that its times are ends.
+
+    >>> [is_end(name) for name in ("period_end", "Hour Ending", "weekend", "start")]
+    [True, True, False, False]
+    """
+    return re.search(ENDS, Column(name, "text", 1, 1).words) is not None
 
 
 def _is_amount_like(column: Column) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 
 import numpy as np
@@ -13,47 +12,21 @@ from capacity.model import DataError
 from capacity.model.arrays import Array, Mask, Places
 from capacity.model.data_quality import Quality
 from capacity.quality.report import Audit
-from capacity.quality.usual import only_adds_up, unit_change
 
 FINITE = "usage_finite"  # an infinity is a broken exporter
 NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: below zero is a counter reset mistreated
 NOT_FROZEN = "usage_not_frozen"  # the same value to the last digit again and again is a scrape that no longer runs
 BUILT_IN = (FINITE, NOT_NEGATIVE, NOT_FROZEN)
 FROZEN = timedelta(hours=6)  # how long a value above zero may stay the same: real usage moves in its last digits
-LEAST_TOLD = 48  # steps that say in which unit values are
-LEAST_COUNTED = 24  # steps that say that values are those of a counter
-RESETS = 0.05  # of the steps: a process begins anew more seldom, and what adds up by the day once in 24 hours
-LEAST_RATE = 0.005  # cores or requests per second that a counter adds up
-MANY_CORES = 50.0  # averages over a step are no whole numbers of cores
-FEW_BYTES = 2.0**22  # a workload takes more
-FEW_KIB = 2.0**16  # numbers from which too few bytes are KiB: as MiB they would be 64 GiB
-PERCENT = "%"
-SHARES = dict.fromkeys(("percent", "percentage", "pct", "perc", "%"), (PERCENT, "percent"))
-KIB, MIB, GIB = ("Ki", "KiB"), ("Mi", "MiB"), ("Gi", "GiB")  # of which 1,024 are mostly meant, also by KB and MB
-SIZES = {
-    **dict.fromkeys(("kb", "kib", "ki", "kilobytes"), KIB),
-    **dict.fromkeys(("mb", "mib", "mi", "megabytes"), MIB),
-    **dict.fromkeys(("gb", "gib", "gi", "gigabytes"), GIB),
-}
-MILLICORES = dict.fromkeys(
-    ("m", "mcore", "mcores", "millicore", "millicores", "millis", "mcpu", "milli"), ("m", "millicores")
-)
-NAMED_UNITS = {  # by the words in a column's name: the unit as in `units`, and how it is called
-    "cpu": {**MILLICORES, **SHARES},
-    **{name: {**SIZES, **SHARES} for name in ("memory", "used", "capacity")},
-}
+LEAST_TOLD = 48  # steps that say how large values usually are
 MANY_GAPS = 0.2  # share of steps without a value from which somebody should know
 REST = 0.1  # share of the other days that also have zero at a time of day, from which a workload rests then
 LEAST_OTHERS = 3  # other days that tell of a time of day
 LEAST_ZEROS = timedelta(hours=1)  # how long a value must be zero
-PAIR = ("cpu", "memory")
-FEW_LIMITS = 2  # different values of a column that are limits or requests of few counts of replicas
-LEAST_LIMIT = {"cpu": 0.5, "memory": 2.0**26}  # smaller values may be rounded so
 FEW_PEAKS = 0.01  # share of steps above all others that no measurement explains
 PEAK_TIMES = 100.0  # and times as large as 90 % of the others
 PEAKS = {"cpu": 500.0, "memory": 2.0**40, "requests": 1e6}  # from which such values are not believed
 MANY_VALUES = 0.5  # share of different values, from which a column has all of its digits
-LEAST_PER_CORE = 24 * 2.0**20  # bytes per core of a workload of many cores: its processes take more
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 LEAST_REPEATS = 6  # and at least so many steps: of daily values, a quarter day says nothing
 
@@ -92,76 +65,6 @@ def audit_usage(usage: pd.Series | pd.DataFrame, source: str = "usage", quality:
     )
 
 
-def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
-    """What of measured usage cannot be in cores, bytes or requests per second, in words: counters and other units.
-
-    Of the columns in `known` somebody has said the unit.
-
-    >>> index = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC")
-    >>> for problem in unlikely_units(pd.DataFrame({"requests": 3e4 * np.arange(48), "memory": 512.0}, index)):
-    ...     print(problem)
-    requests: expected a rate, got 0 to 1.41e+06 that only rises, as a counter does; export its rate
-    memory: expected bytes, got at most 512, as MiB are; set units: {memory: Mi}, or {memory: '1'} if they are bytes
-    """
-    found = []
-    for name in ("cpu", "requests", "memory"):
-        column = usage[name].dropna() if name in usage.columns else pd.Series(dtype=float)
-        values = column.to_numpy(dtype=float)
-        if len(values) < LEAST_COUNTED or values.max() <= 0:
-            continue
-        changed = unit_change(values)
-        said = f"{values.min():.3g} to {values.max():.3g}"
-        if name != "memory" and _is_counter(values, usage.index[-1] - usage.index[0]):
-            rate = "rate(container_cpu_usage_seconds_total[5m])" if name == "cpu" else "rate"
-            found.append(f"{name}: expected a rate, got {said} that only rises, as a counter does; export its {rate}")
-        elif changed is not None:
-            found.append(
-                f"{name}: expected one unit, got values about {changed[1]:.3g} times those before from "
-                f"{column.index[changed[0]]:%Y-%m-%dT%H:%MZ} on; write them alike, or leave the older ones out"
-            )
-        elif len(values) < LEAST_TOLD:
-            continue
-        elif name == "cpu" and name not in known and values.max() >= MANY_CORES and (values % 1 == 0).all():
-            found.append(
-                f"cpu: expected cores, got whole numbers from {said}, as millicores are; set units: {{cpu: m}}, or "
-                "{cpu: '1'} if they are cores"
-            )
-        elif name == "memory" and name not in known and values.max() < FEW_BYTES:
-            most, unit = f"{values.max():.3g}", "Ki" if values.max() >= FEW_KIB else "Mi"
-            found.append(
-                f"memory: expected bytes, got at most {most}, as {unit}B are; set units: {{memory: {unit}}}, "
-                "or {memory: '1'} if they are bytes"
-            )
-    return tuple(found)
-
-
-def doubtful_usage(usage: pd.DataFrame) -> tuple[str, ...]:
-    """What of measured usage looks like something else, in words: limits, and cores in other units.
-
-    >>> index = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC")
-    >>> doubtful_usage(pd.DataFrame({"cpu": 4.0, "memory": 5e8 + np.arange(48.0)}, index))
-    ('cpu takes no other values than 4 in 48 steps, as limits and requests do',)
-    """
-    found = []
-    sound = {name: usage[name].dropna() for name in PAIR if name in usage.columns}
-    for name, column in sound.items():
-        values = np.unique(column)
-        if len(column) >= LEAST_TOLD and len(values) <= FEW_LIMITS and values[-1] >= LEAST_LIMIT[name]:
-            listed = " and ".join(f"{value:.6g}" for value in values)
-            found.append(
-                f"{name} takes no other values than {listed} in {len(column)} steps, as limits and requests do"
-            )
-    if len(sound) == len(PAIR):
-        both = usage[list(PAIR)].dropna()
-        cores, size = (float(both[name].median()) for name in PAIR) if len(both) >= LEAST_TOLD else (0.0, 0.0)
-        if cores >= MANY_CORES and 0 < size < LEAST_PER_CORE * cores:
-            found.append(
-                f"cpu is about {cores:.4g} beside {size / 2**20:.4g} MiB of memory, less than its processes take: are "
-                "these millicores, percent, or seconds of a step"
-            )
-    return tuple(found)
-
-
 def unbelievable(usage: pd.DataFrame) -> pd.DataFrame:
     """Which values of measured usage are no measurements: far above all others, or the same to the last digit.
 
@@ -177,24 +80,32 @@ def unbelievable(usage: pd.DataFrame) -> pd.DataFrame:
     """
     found = pd.DataFrame(False, usage.index, usage.columns)
     for name, least in PEAKS.items():
-        values = usage[name].to_numpy(dtype=float) if name in usage.columns else np.array([])
-        there = values[~np.isnan(values)]
-        if len(there) < LEAST_TOLD or there.max() <= least:
-            continue
-        high = values > max(least, PEAK_TIMES * float(np.quantile(there, 0.9)))
-        few = high.sum() <= max(1, FEW_PEAKS * len(there)) or len(np.unique(values[high])) == 1
-        found[name] = high if few else found[name]
+        if name in usage.columns:
+            found[name] = _immense(usage[name].to_numpy(dtype=float), least)
     if "cpu" in usage.columns:
-        values = usage["cpu"].to_numpy(dtype=float)
-        different = len(np.unique(values[~np.isnan(values)]))
-        frozen = (
-            _frozen(values[:, None], pd.DatetimeIndex(usage.index))[:, 0]
-            if len(values) >= LEAST_TOLD
-            else np.zeros(len(values), bool)
-        )
-        if 0 < frozen.sum() < len(values) / 2 and different > MANY_VALUES * (len(values) - frozen.sum()):
-            found["cpu"] |= frozen
+        found["cpu"] |= _repeated_by_exporter(usage["cpu"].to_numpy(dtype=float), pd.DatetimeIndex(usage.index))
     return found
+
+
+def _immense(values: Array, least: float) -> Mask:
+    """Which values are a hundred times most others and above `least`; none where there are many and different ones."""
+    there = values[~np.isnan(values)]
+    if len(there) < LEAST_TOLD or there.max() <= least:
+        return np.zeros(len(values), dtype=bool)
+    high: Mask = values > max(least, PEAK_TIMES * float(np.quantile(there, 0.9)))
+    few = high.sum() <= max(1, FEW_PEAKS * len(there)) or len(np.unique(values[high])) == 1
+    return high if few else np.zeros(len(values), dtype=bool)
+
+
+def _repeated_by_exporter(values: Array, index: pd.DatetimeIndex) -> Mask:
+    """Which values stay the same for hours though they have all digits elsewhere."""
+    nothing = np.zeros(len(values), dtype=bool)
+    if len(values) < LEAST_TOLD:
+        return nothing
+    frozen = _frozen(values[:, None], index)[:, 0]
+    different = len(np.unique(values[~np.isnan(values)]))
+    seldom = 0 < frozen.sum() < len(values) / 2 and different > MANY_VALUES * (len(values) - frozen.sum())
+    return frozen if seldom else nothing
 
 
 def zero_by_fault(usage: pd.DataFrame) -> pd.DataFrame:
@@ -244,39 +155,6 @@ def _others(zero: Mask, values: Array, place: int, run: tuple[int, int], period:
     same = np.arange(place % period, len(zero), period)
     same = same[((same < run[0]) | (same >= run[1])) & ~np.isnan(values[same])]
     return zero[same]
-
-
-def _is_counter(values: Array, span: timedelta) -> bool:
-    """Whether values are those of a counter that adds up something worth telling."""
-    rises = np.maximum(np.diff(values), 0).sum()
-    return rises >= LEAST_RATE * span.total_seconds() and only_adds_up(values, span, RESETS)
-
-
-def unit_in_name(column: str, resource: str) -> str | None:
-    """What a column's name says of its values, where they are not cores or bytes, in words with the remedy.
-
-    >>> unit_in_name("memoryWorkingSetMiB", "memory")
-    "expected bytes, got a column in MiB by its name; set units: {memory: Mi}, or {memory: '1'} if they are bytes"
-    >>> unit_in_name("cpu_cores", "cpu")
-    """
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|%", re.sub(r"(?<![A-Z])([KMGT]i?B)\b", r"_\1", column))
-    named = [word.lower() for word in words]
-    base = "cores" if resource == "cpu" else "bytes"
-    if resource == "cpu" and named[-2:] == ["seconds", "total"]:
-        return f"expected cores, got a counter by its name; export rate({column}[5m])"
-    units = NAMED_UNITS.get(resource, {})
-    unit, spoken = next((units[word] for word in reversed(named) if word in units), (None, ""))
-    if unit is None:
-        return None
-    if unit == PERCENT:
-        return (
-            f"expected {base}, got a column in percent by its name; multiply it by what is 100 %, or set units: "
-            f"{{{resource}: '1'}} if they are {base}"
-        )
-    return (
-        f"expected {base}, got a column in {spoken} by its name; set units: {{{resource}: {unit}}}, or {{{resource}: "
-        f"'1'}} if they are {base}"
-    )
 
 
 def audit_usages(tables: Iterable[pd.DataFrame], source: str = "usage", quality: Quality | None = None) -> Audit:

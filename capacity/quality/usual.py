@@ -87,7 +87,7 @@ def surprise(actual: Array, expected: Array, kappa: float) -> Array:
     >>> [round(float(z), 1) for z in surprise(np.array([100.0, 70.0]), np.array([100.0, 100.0]), 0.001)]
     [0.0, -3.1]
     """
-    size = 1 / kappa
+    size = max(1.0, 1 / kappa)  # the transform needs more than 3/4; what varies more is surprising far from its middle
     shift = 3 / 8
 
     def stable(counts: Array) -> Array:

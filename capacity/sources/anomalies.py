@@ -37,7 +37,6 @@ FEW_VALUES = 200  # different values up to which a column is a choice among some
 DAY_SECONDS = 86400
 EQUAL = "rows that equal another"
 PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[+0][0-9][0-9 ()/.-]{6,}")  # an e-mail address, or a telephone number
-ZONES = r"\b(tz|time ?zone|utc offset|gmt offset|tz offset|zeitzone|fuseau|huso)\b"
 FEW_STATES = 0.01  # share of rows that are no orders, up to which they change no plan
 LEAST_UNREADABLE = 5  # rows without a time
 
@@ -52,9 +51,7 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if asked is None or audit.first is None or audit.last is None:
         return audit
     long_enough = audit.last - audit.first >= NEEDED * DAY
-    audit = replace(
-        audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table), *zone_notes(table))
-    )
+    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table)))
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))
@@ -406,20 +403,6 @@ def state_notes(table: OrderTable) -> tuple[str, ...]:
                 f"check such as `{quote(name)} <> {literal(str(example))}` leaves them out",
             )
     return ()
-
-
-def zone_notes(table: OrderTable) -> tuple[str, ...]:
-    """A note on a column that may name the time zone of each row, if the times name none."""
-    judgement, settings = table.judgement, table.settings
-    if judgement is None or not judgement.time.local:
-        return ()
-    names = [name for name in judgement.source.listed() if name not in (settings.time, settings.group)]
-    return tuple(
-        f"times are read in {judgement.time_zone()}, and {name} may name the zone of each row: where it changes, "
-        f"export {settings.time} with its offset"
-        for name in names
-        if re.search(ZONES, Column(name, "text", 1, 1).words)
-    )[:1]
 
 
 def clock_findings(table: OrderTable, severity: Severity) -> tuple[Finding, ...]:

@@ -14,6 +14,7 @@ from capacity.model.settings.planning import RuleSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names, order_number_names, state_names
 from capacity.quality.time_forms import ASCII_DIGITS, DIRECTIONS, FOREIGN_DIGITS
+from capacity.quality.zone_names import zone_columns
 from capacity.sources.sql import GROUP, NOT_NEGATIVE, PLAUSIBLE, ROW_HASH, TIME, VALUE, hash_of, is_ours, literal, quote
 from capacity.sources.time_columns import OFFSET, is_iso, is_zoned
 
@@ -38,9 +39,9 @@ class Kept:
 def kept_columns(settings: SalesSettings, columns: Sequence[str]) -> Kept:
     """What is kept of a source with these columns.
 
-    The values of those that the settings name, of a currency beside a sum, and of an order's state where no select says
-    which rows are orders; of the number of an order, which tells exports that overlap, a hash. All of them where bad
-    rows are kept whole.
+    The values of those that the settings name, of a currency beside a sum, of a time zone where the settings name none,
+    and of an order's state where no select says which rows are orders; of the number of an order, which tells exports
+    that overlap, a hash. All of them where bad rows are kept whole.
     """
     if settings.quarantine.rows == "whole":
         return Kept(tuple(columns))
@@ -48,6 +49,7 @@ def kept_columns(settings: SalesSettings, columns: Sequence[str]) -> Kept:
     if settings.value.sum is not None:
         named += tuple(name for name in currency_names(columns) if name not in named)
     named += tuple(name for name in state_columns(settings, columns) if name not in named)
+    named += tuple(name for name in zones_of_rows(settings, columns) if name not in named)
     numbers = order_numbers(settings, columns)
     return Kept(tuple(name for name in columns if name in named), tuple(name for name in numbers if name not in named))
 
@@ -55,6 +57,11 @@ def kept_columns(settings: SalesSettings, columns: Sequence[str]) -> Kept:
 def state_columns(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:
     """Columns that say whether a row is an order, where nothing in the settings looks at rows."""
     return () if settings.select or settings.rules else state_names([one for one in columns if one != settings.time])
+
+
+def zones_of_rows(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns that name the time zone of each row, where nobody has said on which clock times without a zone are."""
+    return () if settings.timezone is not None else zone_columns([one for one in columns if one != settings.time])
 
 
 def order_numbers(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:

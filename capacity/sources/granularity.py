@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise
 from math import gcd
 
 import duckdb
@@ -14,8 +13,10 @@ import pandas as pd
 from capacity.model.arrays import Array
 from capacity.model.fields import duration_text
 from capacity.model.settings import SalesSettings
-from capacity.quality import Finding
+from capacity.quality import Finding, Severity
+from capacity.quality.column_roles import is_end
 from capacity.quality.composition import shown
+from capacity.quality.smoothing import smoothed
 from capacity.quality.usual import only_adds_up
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.sql import GOOD, literal, quote
@@ -39,19 +40,20 @@ SAME = 0.005  # of a total: how far the sum of its rows may be from it
 SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
 DOUBLED = (1.5, 2.6)  # times the usual of the time of day that two totals of one step are
 EXACT = 0.5  # the same where every row is at the start of a step
-MOST_EXTREME, EXTREME = 3, 20.0  # steps that may be larger than all others, and how many times
-EXTREME_SHARE = 0.05  # of the whole, from which such a step changes a plan
 UNITS = {"day": 5, "week": 3, "month": 2}  # of which totals stand among rows, and how many units must have one
 LEAST_ZONED = 200  # rows with and without a zone, from which their hours of the day are compared
 LEAST_GAIN = 0.05  # log-likelihood per row that a move of some hours must gain
+NIGHT = 0.15  # share of rows before six, from which hours up to twelve are not those of a shop
 LEAST_STEPS = 4  # of such a unit
 TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
 
 def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
-    looked = (_twelve_hours(judgement), _totals_among_rows(judgement), _zones_apart(judgement))
+    half = _twelve_hours(judgement)
+    looked = (half, _totals_among_rows(judgement), _zones_apart(judgement))
     found = _findings(judgement.settings, looked)
+    found += () if half else _findings(judgement.settings, [_only_twelve_hours(judgement)], "warn")
     found += totals_findings(judgement.source.database, judgement.settings, judgement.timezone)
     if judgement.settings.value.sum is None or any(one.rule == "granularity" for one in found):
         return found
@@ -60,14 +62,41 @@ def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
 def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
     """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
+    doubts: list[str | None] = []
     found = [_dates_alone(database, settings, timezone) or _dates_among_times(database, settings, timezone)]
     if settings.value.sum is not None and not any(found):
         steps = _steps(database)
         daily = _daily_totals(steps, timezone)
         found += [_longer_totals(steps), daily or _twice(steps, settings), _added_up(steps)]
+        doubts = [] if any(found) else [_ends(steps, settings), _means(steps, settings)]
     if settings.group is not None:
         found.append(_group_of_all(database, settings.group))
-    return (*_findings(settings, found), *_extreme_step(database, settings))
+    return (*_findings(settings, found), *_findings(settings, doubts, "warn"))
+
+
+def _ends(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
+    """Whether totals bear the time of their end, by the name of its column: they would be a step too late."""
+    if steps.empty or not steps["exact"].all() or not is_end(settings.time):
+        return None
+    return (
+        "expected the start of each step, got times that are ends by their name, so that all are a step late: export "
+        "the start, or subtract the step"
+    )
+
+
+def _means(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
+    """Whether totals are means or sums over longer times than their step, or lie on straight lines."""
+    if steps.empty or settings.step >= timedelta(days=1):
+        return None
+    index = pd.DatetimeIndex(pd.to_datetime(steps["at"], unit="s", utc=True))
+    grid = pd.date_range(index[0], index[-1], freq=pd.Timedelta(settings.step))
+    why = smoothed(pd.Series(steps["value"].to_numpy(dtype=float), index).reindex(grid))
+    if why is None:
+        return None
+    return (
+        f"expected what was sold in each step alone, got {settings.value.sum} of which {why}, so that peaks are cut "
+        "off: export each step for itself, or set sales.step to that time"
+    )
 
 
 def _group_of_all(database: duckdb.DuckDBPyConnection, group: str) -> str | None:
@@ -91,28 +120,6 @@ def _group_of_all(database: duckdb.DuckDBPyConnection, group: str) -> str | None
         f"expected each amount once, got the group {shown(str(row[0]))} of {group}, which is the sum of all others: "
         "leave it out with a select"
     )
-
-
-def _extreme_step(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
-    """Whether up to three steps are so much larger than all others that one row of them may be wrong."""
-    if settings.value.sum is None:
-        return ()
-    query = (
-        f"SELECT step_start, sum(CAST(value AS DOUBLE)) AS v, sum(row_count) AS n FROM counted WHERE {GOOD} "
-        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    total, steps = database.execute(f"SELECT sum(v), count(*) FROM ({query})").fetchone() or (0.0, 0)
-    top = database.execute(f"{query} LIMIT {MOST_EXTREME + 1}").fetchall()
-    for place, (one, other) in enumerate(pairwise(top), start=1):
-        if steps >= LEAST_ROWS and one[1] >= max(EXTREME * other[1], EXTREME_SHARE * total) > 0 < other[1]:
-            at = pd.Timestamp(top[0][0], unit="s", tz="UTC")
-            said = (
-                f"{settings.value.sum}: expected steps of one size, got {top[0][1]:.6g} in that of "
-                f"{at:%Y-%m-%dT%H:%MZ}, {top[0][1] / other[1]:.4g} times what all but {place} have: is an amount "
-                "wrong? A rule with `range` leaves it out"
-            )
-            return (Finding("extreme_amounts", "warn", said),)
-    return ()
 
 
 def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
@@ -187,8 +194,10 @@ def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSetti
     )
 
 
-def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Finding, ...]:
-    return tuple(Finding("granularity", "refuse", f"{settings.time}: {said}") for said in found if said)
+def _findings(
+    settings: SalesSettings, found: Sequence[str | None], severity: Severity = "refuse"
+) -> tuple[Finding, ...]:
+    return tuple(Finding("granularity", severity, f"{settings.time}: {said}") for said in found if said)
 
 
 def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:
@@ -377,17 +386,37 @@ def _zones_apart(judgement: Judgement) -> str | None:
     )
 
 
-def _twelve_hours(judgement: Judgement) -> str | None:
-    """Whether hours are 1 to 12 alone, and rows in order fall back from noon to one o'clock on most days."""
-    database, settings = judgement.source.database, judgement.settings
-    step, zone = settings.step.total_seconds(), judgement.time_zone()
-    if step > HOUR or not judgement.time.local or not isinstance(settings.source, str):
+def _only_twelve_hours(judgement: Judgement) -> str | None:
+    """Whether hours are 1 to 12 alone where rows are in no order that proves more, and even the night has many."""
+    if not _has_twelve_hours(judgement):
         return None
+    local = f"hour(timezone({literal(judgement.time_zone())}, to_timestamp(step_start)))"
+    query = f"SELECT sum(row_count) FILTER ({local} < 6) / sum(row_count) FROM counted WHERE {GOOD}"
+    night = (judgement.source.database.execute(query).fetchone() or (None,))[0]
+    if night is None or night < NIGHT:
+        return None
+    return (
+        f"expected hours of the day, got 1 to 12 alone and {night:.0%} of rows before six: are hours of the afternoon "
+        "written without PM? Export times with 24 hours or with AM and PM"
+    )
+
+
+def _has_twelve_hours(judgement: Judgement) -> bool:
+    """Whether times without a zone have the hours 1 to 12, and no others."""
+    step, zone = judgement.settings.step.total_seconds(), judgement.time_zone()
+    if step > HOUR or not judgement.time.local:
+        return False
     hours = f"hour(timezone({literal(zone)}, to_timestamp(step_start)))"
     query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM "
     query += f"(SELECT DISTINCT step_start FROM counted WHERE {GOOD})"
-    low, high, different = database.execute(query).fetchone() or (0, 0, 0)
-    if (low, high) != (1, 12) or different < LEAST_HOURS:
+    low, high, different = judgement.source.database.execute(query).fetchone() or (0, 0, 0)
+    return (low, high) == (1, 12) and different >= LEAST_HOURS
+
+
+def _twelve_hours(judgement: Judgement) -> str | None:
+    """Whether hours are 1 to 12 alone, and rows in order fall back from noon to one o'clock on most days."""
+    database = judgement.source.database
+    if not isinstance(judgement.settings.source, str) or not _has_twelve_hours(judgement):
         return None
     times = f"SELECT epoch({judgement.time.instant}) AS t, source_row FROM orders"
     query = (

@@ -27,6 +27,7 @@ from capacity.quality.column_roles import (
     Counting,
     Guess,
     Rhythm,
+    hour_columns,
     how_to_count,
     state_column,
     time_columns,
@@ -108,6 +109,11 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
         else:
             _load_sample(database, place, read)
         columns = sampled_columns(database)
+        if given.value is None and (hours := hour_columns(columns)):
+            raise DataError(
+                f"{name}: expected one row for each time, got {len(hours)} columns of hours, {hours[0]!r} to "
+                f"{hours[-1]!r}: write them below each other, with a column for the time and one for the value"
+            )
         times = time_columns(columns)
         time = given.time or (times[0] if times else None)
         if time is None:

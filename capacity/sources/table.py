@@ -22,6 +22,14 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
+from capacity.sources.amounts import (
+    amount_findings,
+    default_time_notes,
+    limit_notes,
+    repeated_amount_findings,
+    two_unit_findings,
+    zero_findings,
+)
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
 from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings, value_findings
@@ -35,6 +43,7 @@ from capacity.sources.plausibility import (
     unclear_note,
     workbook_findings,
 )
+from capacity.sources.row_zones import on_clock_of_rows, row_zone_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import (
     BUILT_IN,
@@ -116,6 +125,7 @@ class OrderTable:
             counting = f"{settings.time}: counted in its database; {read}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
             found += (*unit_findings(database, settings), *value_findings(database, settings))
+            found += amount_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
@@ -124,17 +134,22 @@ class OrderTable:
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
         span, notes = mark_implausible_times(database, span)
-        notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
+        zones, taken = row_zone_findings(judgement, settings)
+        taken += default_time_notes(judgement)
+        notes = (*loaded.notes, *taken, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
         findings = (
             *found,
+            *zones,
             *workbook_findings(judgement, now),
             *granularity_findings(judgement),
             *currency_findings(judgement),
-            *unit_findings(database, settings),
+            *(unit_findings(database, settings) or two_unit_findings(judgement)),
             *value_findings(database, settings),
+            *amount_findings(database, settings),
+            *zero_findings(judgement),
             *id_findings(judgement),
-            *repetition_findings(judgement),
+            *(repetition_findings(judgement) or repeated_amount_findings(judgement)),
         )
         read_as = (
             f"{settings.time}: {judgement.time.read_as}",
@@ -428,7 +443,8 @@ def _judgement(
     for key, name in named.items():
         if name is not None and name not in (*columns, *loaded.columns):
             raise source.missing(name, f"sales.{key}")
-    return Judgement.of(source, settings, timezone, span), loaded
+    loaded = replace(loaded, notes=(*loaded.notes, *limit_notes(int(count[0]))))
+    return Judgement.of(source, on_clock_of_rows(source, settings), timezone, span), loaded
 
 
 def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:

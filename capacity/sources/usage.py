@@ -18,15 +18,8 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
-from capacity.quality.usage import (
-    FEW_BYTES,
-    MANY_GAPS,
-    doubtful_usage,
-    unbelievable,
-    unit_in_name,
-    unlikely_units,
-    zero_by_fault,
-)
+from capacity.quality.usage import MANY_GAPS, unbelievable, zero_by_fault
+from capacity.quality.usage_units import FEW_BYTES, doubtful_usage, unit_in_name, unlikely_units
 from capacity.series.calendar import folds
 from capacity.sources.columns import Kept, Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import AHEAD, implausible_text, plausible_range

@@ -469,3 +469,14 @@ def test_rows_under_nearly_the_name_of_a_workload_are_told(
     configure()
     usage_of(read_config("capacity.yaml"))
     assert (told in caplog.text) if told else "left out" not in caplog.text
+
+
+def test_the_audit_and_the_plan_tell_of_doubtful_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history()
+    usage = pd.read_csv("usage.csv")
+    usage.assign(cpu=usage["cpu"] / 40).to_csv("usage.csv", index=False)
+    configure(workloads=[{**WEB, "floor": 10}])
+    assert main(["audit", "--quiet", "--output", "json"]) == 0
+    assert "usage of shop/web: cpu: expected cores" in capsys.readouterr().out
+    assert main(["plan", "--quiet"]) == 0
+    assert "usage of shop/web: cpu: expected cores" in capsys.readouterr().err

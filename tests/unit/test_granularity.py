@@ -148,10 +148,28 @@ def test_rows_that_are_no_orders_are_noted(
     assert [str(said) in note for note in notes] == ([True] if said else [])
 
 
-def test_a_column_that_may_name_zones_is_noted() -> None:
-    Path("a.csv").write_text("at,timeZone\n" + "\n".join(f"{at:%Y-%m-%d %H:%M},EST" for at in TIMES), encoding="utf-8")
-    (note,) = audit_sales("a.csv", time="at").notes
-    assert note.startswith("times are read in UTC, and timeZone may name the zone of each row")
+@pytest.mark.parametrize(
+    ("zones", "keys", "hour", "said"),
+    [
+        pytest.param(("Eastern Time (US & Canada)",), {}, 5, "read in America/New_York, as timeZone says", id="Square"),
+        pytest.param(("Europe/Berlin",), {}, 23, "read in Europe/Berlin, as timeZone says", id="of the database"),
+        pytest.param(("+09:00",), {}, 15, "read in Etc/GMT-9, as timeZone says", id="an offset"),
+        pytest.param(("EST", "PST"), {}, None, "expected times on one clock, got times without a zone", id="two"),
+        pytest.param(("here",), {}, 0, "expected a time zone that is known, got 'here' in 2,000 rows", id="unknown"),
+        pytest.param(("EST",), {"naive_timezone": "UTC"}, 0, None, id="somebody has said another"),
+    ],
+)
+def test_the_zone_that_rows_name_is_theirs(
+    zones: tuple[str, ...], keys: dict[str, str], hour: int | None, said: str | None
+) -> None:
+    times = pd.date_range("2026-01-05", periods=2000, freq="30min")
+    rows = [f"{at:%Y-%m-%d %H:%M},{zones[place % len(zones)]}" for place, at in enumerate(times)]
+    Path("a.csv").write_text("\n".join(["at,timeZone", *rows]), encoding="utf-8")
+    audit = audit_sales("a.csv", time="at", value="rows", **keys)
+    told = [*audit.notes, *(one.message for one in audit.findings if one.rule == "time_zones")]
+    assert [str(said) in one for one in told] == ([True] if said else [])
+    assert audit.first is not None
+    assert hour is None or audit.first.hour == hour
 
 
 def lines_of(orders: pd.Series, *more: str, countries: tuple[str, ...] = ("DE", "FR", "NL")) -> list[str]:
@@ -179,7 +197,7 @@ EXTREME = "2026-08-10 12:00:00,999999.99,DE"
         pytest.param(lines_of(ORDERS, *sums_by("D", "23:59:59")), {}, "in each of 20 days", id="sums of days"),
         pytest.param(lines_of(ORDERS, *sums_by("W", "20:15:00")), {}, "in each of 3 weeks", id="sums of weeks"),
         pytest.param(lines_of(ORDERS, EXTREME), {}, "times what all but 1", id="one amount"),
-        pytest.param(lines_of(ORDERS * 1000, EXTREME), {}, None, id="one large amount"),
+        pytest.param(lines_of(ORDERS * 1000, EXTREME), {}, "5.034 times what all but 1", id="one large amount"),
         pytest.param(lines_of(ORDERS, *lines_of(ORDERS, countries=("all",))), GROUPED, "the group 'all'", id="all"),
         pytest.param(lines_of(ORDERS), GROUPED, None, id="groups"),
     ],
