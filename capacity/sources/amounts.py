@@ -178,7 +178,8 @@ def _often_at_an_end(judgement: Judgement) -> bool:
     length = int(judgement.settings.step.total_seconds())
     query = (
         "SELECT max(often) FROM (SELECT avg(CAST(epoch(first) < step_start + 1 OR "
-        f"epoch(last) >= step_start + {length} - 1 AS INTEGER)) AS often FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY step_start % {DAY} "
+        f"epoch(last) >= step_start + {length} - 1 AS INTEGER)) AS often "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY step_start % {DAY} "
         f"HAVING count(*) >= {LEAST_DAYS})"
     )
     often = (judgement.source.database.execute(query).fetchone() or (0.0,))[0]
