@@ -258,7 +258,10 @@ def _following(workload: Workload, advised: Advised | None) -> Workload:
 def with_evidence(planned: PlanResult, policies: Policies) -> PlanResult:
     """The same plan, each workload's with the choice it follows."""
     choices = {key: one.choice for key, one in policies.items()}
-    plans = tuple(one if one.sizes else replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
+    plans = tuple(
+        one if one.sizes or one.choice is choices.get(one.key) else replace(one, choice=choices.get(one.key))
+        for one in planned.plan.workloads
+    )
     return replace(planned, plan=replace(planned.plan, workloads=plans))
 
 

@@ -80,14 +80,14 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     """
     asked = (MIDDLE, *levels)  # the stretch is around the middle: around 0 it would move a bias as well
     gaussian = 1.25 * normal_quantiles(asked)  # mean |x| = 1, as the scales have it
-    scored = ~np.isnan(shape).all(axis=1)
-    quantiles = np.nanquantile if np.isnan(shape).any() else np.quantile  # the first goes row by row
-    pooled = quantiles(shape, asked) if scored.any() else gaussian
+    gaps = np.isnan(shape)
+    scored, whole = ~gaps.all(axis=1), ~gaps.any(axis=1)
+    pooled = np.quantile(shape if whole.all() else shape[~gaps], asked) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
-    if scored.any():
-        known = shape[scored]
-        quantiles = np.nanquantile if np.isnan(known).any() else np.quantile
-        own[scored] = quantiles(known, asked, axis=1).T
+    if whole.any():
+        own[whole] = np.quantile(shape[whole], asked, axis=1).T
+    for row in np.flatnonzero(scored & ~whole):  # what `numpy.nanquantile` would do with every row
+        own[row] = np.quantile(shape[row][~gaps[row]], asked)
     mixed = POOLED * pooled + (1 - POOLED) * own
     return np.asarray(mixed[:, :1] + (mixed[:, 1:] - mixed[:, :1]) * inflation(origins) * heavier(levels))
 

@@ -342,7 +342,9 @@ def with_sizes(plan: WorkloadPlan, sizes: PodSizes, workload: Workload) -> Workl
 
 def _peak_step(one: Requirement) -> int:
     """The step that needs most replicas; of several, the one with the highest demand."""
-    return int(np.lexsort((one.load.cpu, one.need.replicas))[-1])
+    busiest = np.flatnonzero(one.need.replicas == one.need.replicas.max())
+    demand = one.load.cpu[busiest]
+    return int(busiest[demand == demand.max()][-1])
 
 
 def _peak(one: Requirement, step: int, replicas: int) -> Peak:
