@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import tempfile
@@ -66,21 +65,6 @@ class Fleet:
 def cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause Python's cycle collector: plans have no cycles, and each collection would scan them all again.
-
-    The collector takes half of the time in which ten thousand plans are read and written.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def spread(

@@ -13,7 +13,8 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from capacity.app.fleet import Fleet, spread, uncollected
+from capacity.app.collector import uncollected
+from capacity.app.fleet import Fleet, spread
 from capacity.app.reading import (
     audit_measured,
     load_orders,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from capacity.app.collector import uncollected
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
 from capacity.cli.options import PlanPlace
 from capacity.logs import LOGGER
@@ -76,6 +77,7 @@ def preview(
 
 
 @verb
+@uncollected()
 def apply(
     context: CommandContext,
     place: PlanPlace,
@@ -89,14 +91,13 @@ def apply(
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
     from capacity.app.control import apply as apply_pass
-    from capacity.app.fleet import uncollected
     from capacity.app.loop import make_pass, stopping
     from capacity.app.notify import Notifier
     from capacity.cluster.client import ClusterWriter
 
     config, moment = context.config(), read_clock(now)
     writer = _client(ClusterWriter, config)
-    with uncollected(), stopping() as stop:
+    with stopping() as stop:
         work = make_pass(config, moment, place.file, writer, real_time=now is None)
         outcomes = _told(
             Notifier.of(config, keeper=_keeper(writer, config)),
@@ -115,7 +116,6 @@ def run(
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
-    from capacity.app.fleet import uncollected
     from capacity.app.floor_watch import FloorWatch, watched
     from capacity.app.loop import Leader, repair_between, repeat, stopping
     from capacity.cluster.client import ClusterReader, ClusterWriter

@@ -98,7 +98,7 @@ def plan(
     Example: capacity plan --sample
     """
     from capacity.app.advise import AdviceRequest, with_evidence, with_policies
-    from capacity.app.fleet import uncollected
+    from capacity.app.collector import uncollected
     from capacity.app.notify import Notifier
     from capacity.app.what_if import parse_scenarios
     from capacity.planning.orders import QualityRefusedError

@@ -8,7 +8,15 @@ import sys
 import pytest
 
 HEAVY = ("pandas", "numpy", "duckdb", "matplotlib", "statsmodels", "sklearn", "sqlalchemy", "holidays")
-UNWANTED = (*HEAVY, "capacity.views.plots", "capacity.views.cards")
+UNWANTED = (
+    *HEAVY,
+    "scipy",
+    "jinja2",
+    "capacity.app.fleet",
+    "capacity.sources",
+    "capacity.views.plots",
+    "capacity.views.cards",
+)
 
 
 @pytest.mark.parametrize(
