@@ -81,7 +81,7 @@ def quality_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
     shares = known["passed"] / known["rows"]
     worst = str(shares.idxmin())
     own = audits[(audits["source"] == worst) & (audits["rows"] > 0)]
-    note = f"{worst}, {count(len(own), 'audit')}, lowest score {own['score'].min():.2%}"
+    note = f"{worst}, {count(len(own), 'audit')}, lowest score {100 * own['score'].min():.2f} %"
     return ServiceLevelObjective(TARGETS["data quality"], float(shares.min()), SOURCE, note)
 
 

@@ -115,7 +115,7 @@ def _waiting(plan: VolumePlan, observed: ClaimObservation, now: datetime) -> Vol
 def _why(plan: VolumePlan) -> str:
     days = plan.until_target.early
     when = "within the plan" if days is None else f"as early as {days:.3g} days after {plan.start:%Y-%m-%dT%H:%MZ}"
-    return f"{plan.target:.0%} of its {plan.binding} may be in use {when}"
+    return f"{100 * plan.target:.0f} % of its {plan.binding} may be in use {when}"
 
 
 def _held(observed: ClaimObservation, reason: VolumeReason, detail: str) -> VolumeDecision:

@@ -308,12 +308,12 @@ def _coincide(past: Array, naive: Array) -> Mask:
 def _name(share: float, weight: float, naive: str, mixture: str) -> str:
     if weight >= 1 - NAMED_SHARE:
         return naive
-    return mixture if share < NAMED_SHARE else f"{naive} {share:.0%}, {mixture} {1 - share:.0%}"
+    return mixture if share < NAMED_SHARE else f"{naive} {100 * share:.0f} %, {mixture} {100 * (1 - share):.0f} %"
 
 
 def _mixture(names: list[str], weights: Array) -> str:
     order = [place for place in np.argsort(-weights) if weights[place] >= NAMED_SHARE] or [int(weights.argmax())]
-    return "blend of " + ", ".join(f"{names[place]} {weights[place]:.0%}" for place in order)
+    return "blend of " + ", ".join(f"{names[place]} {100 * weights[place]:.0f} %" for place in order)
 
 
 def _reason(share: float, error: float, naive_error: float) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def learn_load(
     >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
     >>> report = learn_load(sales, pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9}))
     >>> report.findings[0].words
-    "sales explain 100% of this workload's CPU: 0.5 cores idle + 0.01 (0.01 to 0.01) per sale per hour"
+    "sales explain 100 % of this workload's CPU: 0.5 cores idle + 0.01 (0.01 to 0.01) per sale per hour"
     """
     answer = learn_loads(sales, {name: usage}, priors={name: prior} if prior else {}, timezone=timezone)[name]
     if isinstance(answer, DataError):

@@ -278,9 +278,9 @@ def _require_enough(served: Served) -> None:
     spread = float(served.rate.std() / max(served.rate.mean(), 1e-300))
     require(
         spread > VARIES,
-        "history: expected requests per replica that vary, got {:.0%} around {:.3g}/s: idle load and requests cannot "
+        "history: expected requests per replica that vary, got {:.0f} % around {:.3g}/s: idle load and requests cannot "
         "be told apart",
-        spread,
+        100 * spread,
         served.rate.mean(),
     )
 
@@ -289,8 +289,8 @@ def _require_explained(cost: RequestCost, served: Served) -> None:
     cpu, expected = served.replicas * served.cpu, served.replicas * cost.at(served)
     usual = _usual(cost, served)
     left = ((cpu - expected)[usual] ** 2).sum() / max(((cpu - cpu[usual].mean())[usual] ** 2).sum(), 1e-300)
-    words = "history: expected requests to explain {:.0%} of how CPU varies, got {:.0%}: something else uses it"
-    require(1 - left >= EXPLAINED, words, EXPLAINED, max(0.0, 1 - left))
+    words = "history: expected requests to explain {:.0f} % of how CPU varies, got {:.0f} %: something else uses it"
+    require(1 - left >= EXPLAINED, words, 100 * EXPLAINED, 100 * max(0.0, 1 - left))
 
 
 def _usual(cost: RequestCost, served: Served) -> Mask:
@@ -317,7 +317,7 @@ def _laws(cost: RequestCost, replica: Replica, counts: Array) -> tuple[Throughpu
         source="history",
     )
     certain = min(1.0, float((lower / rates).min()))
-    return law, replace(law, rate=law.rate * certain, source=f"history (its {CONFIDENCE:.0%} lower bound)")
+    return law, replace(law, rate=law.rate * certain, source=f"history (its {100 * CONFIDENCE:.0f} % lower bound)")
 
 
 def _highest(cost: RequestCost, served: Served, replica: Replica) -> float:
@@ -330,8 +330,8 @@ def _words(found: ThroughputReport) -> str:
     one, certain = (law.at(fewest) / fewest for law in (found.law, found.bound))
     return (
         f"one of {_replicas(fewest)} serves {one:.4g} requests/s at 100 % of its CPU request, at least {certain:.4g} "
-        f"with {CONFIDENCE:.0%} confidence ({found.days} days, {_span(fewest, most)}, utilization up to "
-        f"{found.highest:.0%})"
+        f"with {100 * CONFIDENCE:.0f} % confidence ({found.days} days, {_span(fewest, most)}, utilization up to "
+        f"{100 * found.highest:.0f} %)"
     )
 
 
@@ -353,8 +353,8 @@ def _notes(found: ThroughputReport, counts: int) -> list[str]:
     notes.append(_growth(found, counts))
     if found.highest < NEAR:
         notes.append(
-            f"no step was busier than {found.highest:.0%} of the CPU request: a limit above that which is not CPU "
-            "(locks, a database) is not known"
+            f"no step was busier than {100 * found.highest:.0f} % of the CPU request: a limit above that which is not "
+            "CPU (locks, a database) is not known"
         )
     return notes
 

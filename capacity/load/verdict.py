@@ -54,7 +54,7 @@ def judge(case: LearnedCase, learned: Learned | None, least: int | None) -> Find
     if not learned.sales_vary:
         return _forecast_directly(case, f"sales never change, so that they explain nothing of {name}", learned)
     if learned.r2 < LEAST_R2:
-        return _forecast_directly(case, f"sales explain {learned.r2:.0%} of this workload's {name}", learned)
+        return _forecast_directly(case, f"sales explain {100 * learned.r2:.0f} % of this workload's {name}", learned)
     if learned.slope < 0:
         return _forecast_directly(case, f"{name} falls as sales rise: they do not drive it", learned)
     return _unit_mismatch(case, learned) or _learned_finding(case, learned)
@@ -65,7 +65,7 @@ def _learned_finding(case: LearnedCase, learned: Learned) -> Finding:
     costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
     idle, slope, low, high = (cost / size for cost in costs)
     words = (
-        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {idle:.4g} {unit} idle + "
+        f"sales explain {100 * learned.r2:.0f} % of this workload's {NAMES[case.resource]}: {idle:.4g} {unit} idle + "
         f"{slope:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
     )
     return _finding(case, "learned", words, learned, response)
@@ -133,7 +133,8 @@ def _notes(learned: Learned) -> tuple[str, ...]:
         )
     if response.extra is not None:
         notes.append(
-            f"the hour of the week explains {learned.residual_season:.0%} of what sales leave; it is planned for"
+            f"the hour of the week explains {100 * learned.residual_season:.0f} % of what sales leave; it "
+            "is planned for"
         )
     return tuple(notes)
 

@@ -113,7 +113,7 @@ class Vertical:
         The containers that are resized, by name.
     share : float or None
         Share of the workload's demand that its busiest pod carries, in (0, 1]. Default none: the demand is spread
-        evenly over `floor` pods. A primary with standbys carries 100%.
+        evenly over `floor` pods. A primary with standbys carries 100 %.
     limits : {"proportional", "fixed"}
         Whether limits keep the template's ratio to requests, as the VPA does, or stay. Default proportional.
     allow_restart : bool

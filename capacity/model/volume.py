@@ -74,9 +74,9 @@ class VolumeRules:
     max: Annotated[
         Annotated[Quantity, Field(gt=0)] | None, Field(description="Largest size ever asked for. None: any.")
     ] = None
-    target: Annotated[Share, Field(gt=0, le=1, description="Share that may be in use. Default 80%.")] = 0.80
+    target: Annotated[Share, Field(gt=0, le=1, description="Share that may be in use. Default 80 %.")] = 0.80
     probability: Annotated[
-        Share, Field(gt=0, lt=1, description="Chance with which a size lasts until the next. Default 95%.")
+        Share, Field(gt=0, lt=1, description="Chance with which a size lasts until the next. Default 95 %.")
     ] = 0.95
     lasts: Annotated[Duration, Field(description="How long each size is to last.")] = timedelta(days=14)
     step: Annotated[Quantity, Field(gt=0, description="Sizes grow by at least this, and by multiples of it.")] = GIB

@@ -138,7 +138,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """The ceiling may rise to the need and this much more; 0% is exactly the need."""
+    """The ceiling may rise to the need and this much more; 0 % is exactly the need."""
 
     __pydantic_config__ = STRICT
 

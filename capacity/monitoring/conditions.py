@@ -204,7 +204,7 @@ def _of(outcome: Outcome) -> list[tuple[str, str]]:
     target = outcome.workload.target_utilization
     if any(value > target for value in utilization.values()) and _unanswered(outcome):
         over = ", ".join(resource for resource, value in utilization.items() if value > target)
-        found.append(("UtilizationHigh", f"{over} above {target:.0%}"))
+        found.append(("UtilizationHigh", f"{over} above {100 * target:.0f} %"))
     return found
 
 

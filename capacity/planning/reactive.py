@@ -96,6 +96,6 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
     )
     return (
         f"an autoscaler alone is enough: the forecast does not beat the seasonal naive, and at target {case.target} % "
-        f"(demand rises by {case.growth - 1:.1%} within the lead time) the autoscaler runs {case.replicas:.1f} "
-        f"replicas on average, the plan {case.planned:.1f}{hidden}"
+        f"(demand rises by {100 * (case.growth - 1):.1f} % within the lead time) the autoscaler runs "
+        f"{case.replicas:.1f} replicas on average, the plan {case.planned:.1f}{hidden}"
     )

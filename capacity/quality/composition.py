@@ -51,7 +51,7 @@ class Change:
 
     def __str__(self) -> str:
         if self.kind == "share":
-            return f"{self.name}: {self.actual:.1%} of rows, usually {self.usual:.1%}"
+            return f"{self.name}: {100 * self.actual:.1f} % of rows, usually {100 * self.usual:.1f} %"
         return f"{self.name}: {self.actual:.4g}, usually {self.usual:.4g}"
 
 
@@ -61,7 +61,7 @@ def find_changes(statistics: Iterable[Statistic]) -> tuple[Change, ...]:
     >>> days = np.full(40, 1000.0)
     >>> nulls = np.zeros(40); nulls[-1] = 100
     >>> print(*find_changes([Statistic("price is empty", "share", nulls, days, 0.01)]))
-    price is empty: 10.0% of rows, usually 0.0%
+    price is empty: 10.0 % of rows, usually 0.0 %
     """
     found = [change for one in statistics if (change := _change(one)) is not None]
     return tuple(sorted(found, key=lambda one: -one.beyond))

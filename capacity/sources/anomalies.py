@@ -472,8 +472,8 @@ def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, .
     usual = before / earlier if earlier else 0.0
     if lately < LEAST_UNREADABLE or lately / rows <= max(0.01, 3 * usual):
         return ()
-    said = f"unreadable_times: {lately / rows:.1%} of the newest day's rows have no time, usually {usual:.1%}"
-    return (Finding("unreadable_times", severity, said),)
+    share = f"{100 * lately / rows:.1f} % of the newest day's rows have no time, usually {100 * usual:.1f} %"
+    return (Finding("unreadable_times", severity, f"unreadable_times: {share}"),)
 
 
 def _without_time(table: OrderTable) -> int:

@@ -87,7 +87,7 @@ def backtest_card(result: Backtest) -> Card:
     low, high = result.skill_interval
     summary = (
         f"Skill {result.skill:.3f} (95 % {low:.3f} to {high:.3f}) beside the seasonal naive of {result.season_length} "
-        f"steps; {result.coverage[0.95]:.1%} of steps at or under quantile 0.95."
+        f"steps; {100 * result.coverage[0.95]:.1f} % of steps at or under quantile 0.95."
     )
     table = result.by_origin()[["steps", "mase", "wape", "wql", "coverage_0.95"]].round(3)
     return Card("Backtest", summary, _frame(table))

@@ -179,7 +179,9 @@ def _least(text: str, short: int) -> int:
 
 def is_number(value: object) -> bool:
     """Whether a value stands to the right in its column: a number, or text that is one."""
-    return isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[\d.,]+%?", value) is not None)
+    return isinstance(value, int | float) or (
+        isinstance(value, str) and re.fullmatch(r"[\d.,]+( ?%)?", value) is not None
+    )
 
 
 def clock(moment: datetime, timezone: str) -> str:

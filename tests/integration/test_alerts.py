@@ -51,7 +51,7 @@ def test_an_alert_ends_by_itself_when_no_pass_comes(alertmanager: Callable[[], H
 
 def test_one_hot_minute_opens_no_ticket_and_five_do(alertmanager: Callable[[], HttpPeer], tmp_path: Path) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
-    hot, scope = Condition("UtilizationHigh", "shop", "web: cpu above 80%"), Scope("pass", {"shop"})
+    hot, scope = Condition("UtilizationHigh", "shop", "web: cpu above 80 %"), Scope("pass", {"shop"})
     with ServiceNowDouble(now) as instance:
         (tmp_path / "ca.pem").write_bytes(instance.ca_pem)
         (tmp_path / "token").write_text(instance.token)

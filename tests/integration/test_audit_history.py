@@ -106,7 +106,7 @@ def test_every_audit_is_kept_and_shown_since(capsys: pytest.CaptureFixture[str])
     assert [audit["verdict"] for audit in history] == ["ok", "warn", "refuse"]
     assert [audit["failures"].get("readable_value", 0) for audit in history] == [0, 1, 3]
     assert main(["audit", "--since", "1h"]) == 3
-    assert "3 audits: 1 ok, 1 warn, 1 refuse; lowest score 99.4318%" in capsys.readouterr().out
+    assert "3 audits: 1 ok, 1 warn, 1 refuse; lowest score 99.4318 %" in capsys.readouterr().out
 
 
 def test_an_anomaly_of_the_newest_day_is_found_by_the_forecast_from_before(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 STALE = Condition("PlanStale", "shop", "web: no plan")
 LINKED = replace(STALE, runbooks="https://docs.example.com/{name}/")
-HOT = Condition("UtilizationHigh", "shop", "web: cpu above 80%")
+HOT = Condition("UtilizationHigh", "shop", "web: cpu above 80 %")
 REFUSED = Condition("FloorRefused", "shop", "web: owned by Argo CD")
 SHOP = Scope("pass", {"shop"})
 

@@ -70,7 +70,7 @@ def test_what_replicas_serve_reaches_report_plan_and_explanation(capsys: pytest.
 
     (web,) = json.loads(printed(capsys, "plan", "--output", "json"))["workloads"]
     known = web["explain"]
-    assert known["requests_bound"] == "history (its 95% lower bound)"
+    assert known["requests_bound"] == "history (its 95 % lower bound)"
     assert f"throughput: {served['words']}" in known["notes"]
     bound = Throughput(served["bound_rate"], served["contention"], served["coherence"])
     needed = next(count for count in range(1, 90) if bound.at(count) * 0.5 >= known["requests_per_second"])
@@ -81,8 +81,8 @@ def test_what_replicas_serve_reaches_report_plan_and_explanation(capsys: pytest.
     bars = {bar["name"]: bar for bar in explained["bars"]}
     assert sum(bar["milli_replicas"] for bar in bars.values()) == 1000 * explained["floor"] == 1000 * needed
     assert bars["requests"]["milli_replicas"] == 1000 * (needed - known["replicas_for_cpu"])
-    assert "requests/s by history (its 95% lower bound) ask for more" in bars["requests"]["why"]
-    assert "requests by history (its 95% lower bound)" in printed(capsys, "plan")
+    assert "requests/s by history (its 95 % lower bound) ask for more" in bars["requests"]["why"]
+    assert "requests by history (its 95 % lower bound)" in printed(capsys, "plan")
 
 
 @pytest.mark.usefixtures("history")
@@ -108,7 +108,7 @@ def test_a_plan_beyond_what_scaling_out_reaches_is_refused(capsys: pytest.Captur
     assert main(["plan"]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "requests/s (0.5 of the" in said
-    assert "that scaling out reaches by history (its 95% lower bound), at" in said
+    assert "that scaling out reaches by history (its 95 % lower bound), at" in said
     assert "scale-out cannot serve this; shard it or shed load" in said
 
 

@@ -107,16 +107,16 @@ def test_better_than_the_seasonal_naive_on_noisy_seasons():
 @pytest.mark.parametrize(
     ("error", "share", "name"),
     [
-        pytest.param(0.9, 0.0, "blend of ridge 100%", id="a better blend is served alone"),
-        pytest.param(1.0 - 1e-5, 0.0, "blend of ridge 100%", id="a tie goes to the blend"),
-        pytest.param(1.05, 0.5, "seasonal naive 7 50%, blend of ridge 100% 50%", id="a slightly worse one by half"),
+        pytest.param(0.9, 0.0, "blend of ridge 100 %", id="a better blend is served alone"),
+        pytest.param(1.0 - 1e-5, 0.0, "blend of ridge 100 %", id="a tie goes to the blend"),
+        pytest.param(1.05, 0.5, "seasonal naive 7 50 %, blend of ridge 100 % 50 %", id="a slightly worse one by half"),
         pytest.param(1.2, 1.0, "seasonal naive 7", id="without skill the seasonal naive is served and named"),
     ],
 )
 def test_the_gate(error, share, name):
     actuals = np.ones((1, 8, 7))
     naive = np.full((1, 9, 7), 2.0)  # off by 1 everywhere
-    names = ("blend of ridge 100%",), ("seasonal naive 7",)
+    names = ("blend of ridge 100 %",), ("seasonal naive 7",)
     blend = Proposal(np.full((1, 7), 5.0), actuals + error, actuals + error, naive, np.zeros(1), *names)
     served = serve(blend, actuals)
     np.testing.assert_allclose(served.point, 5.0 + share * (2.0 - 5.0))

@@ -153,13 +153,13 @@ def test_sales_by_days_and_usage_by_minutes_give_a_shape_on_the_local_clock() ->
 
 
 UNLEARNED = [
-    ("load that knows nothing of sales", lambda s: 2 + noise(11), "sales explain 0% of this workload's CPU: forecast"),
+    ("load that knows nothing of sales", lambda s: 2 + noise(11), "sales explain 0 % of this workload's CPU: forecast"),
     (
         "load that falls as sales rise",
         lambda s: 5 - 0.02 * s + noise(12),
         "CPU falls as sales rise: they do not drive it",
     ),
-    ("a load that never changes", lambda s: 2.0 + 0 * s, "sales explain 0% of this workload's CPU"),
+    ("a load that never changes", lambda s: 2.0 + 0 * s, "sales explain 0 % of this workload's CPU"),
 ]
 
 
@@ -303,7 +303,7 @@ def test_requests_need_no_costs_and_are_learned_too() -> None:
     report = learn_load(sales, usage(0.5 + 0.02 * sales).assign(requests=3 + 0.1 * sales), prior=PRIOR)
     assert report.model.requests is not None
     assert report.model.requests.per_sale_per_hour == pytest.approx(0.1)
-    assert any("sales explain 100% of this workload's requests" in note for note in report.notes)
+    assert any("sales explain 100 % of this workload's requests" in note for note in report.notes)
 
 
 def test_the_drift_is_a_time_that_people_can_look_up() -> None:

@@ -165,7 +165,7 @@ def test_totals_are_late_only_when_the_next_one_is_overdue() -> None:
 def test_quality_is_that_of_the_worst_source() -> None:
     promise = quality_objective(audits(("a", 99, 100, 0, None), ("a", 100, 100, 0, None), ("b", 100, 100, 0, None)))
     assert (promise.value, promise.kept) == (0.995, True)
-    assert promise.note == "a, 2 audits, lowest score 99.00%"
+    assert promise.note == "a, 2 audits, lowest score 99.00 %"
     empty = quality_objective(audits(("a", 0, 0, 0, None)))
     assert (empty.value, empty.kept) == (None, None)
 

@@ -44,7 +44,7 @@ def test_flat_usage_needs_no_forecast() -> None:
     assert remark is not None
     assert remark == (
         "an autoscaler alone is enough: the forecast does not beat the seasonal naive, and at target 72 % (demand "
-        "rises by 0.0% within the lead time) the autoscaler runs 6.0 replicas on average, the plan 6.0; steps of 60 "
+        "rises by 0.0 % within the lead time) the autoscaler runs 6.0 replicas on average, the plan 6.0; steps of 60 "
         "min may hide faster rises"
     )
 

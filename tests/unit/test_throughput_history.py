@@ -109,8 +109,8 @@ def said(world: World) -> str:
     [
         pytest.param(World(counts=(3, 3)), "only 3 replicas were ever seen: growth with more is", id="one count"),
         pytest.param(World(law=LINEAR), "growth is taken as linear, also beyond", id="no contention"),
-        pytest.param(World(target=0.3, counts=(2, 90), law=LINEAR), "no step was busier than 62% of", id="no load"),
-        pytest.param(World(), "utilization up to 179%)", id="what was seen"),
+        pytest.param(World(target=0.3, counts=(2, 90), law=LINEAR), "no step was busier than 62 % of", id="no load"),
+        pytest.param(World(), "utilization up to 179 %)", id="what was seen"),
         pytest.param(World(), "what 10.1 would alone; carried on beyond, scaling out reaches 1120", id="a peak"),
     ],
 )  # fmt: skip
@@ -128,11 +128,11 @@ def test_what_history_does_not_hold_is_said(world: World, words: str) -> None:
         pytest.param({"cpu": 0.0}, "CPU in use, got zero", id="a metric that measures nothing"),
         pytest.param(
             {"cpu": 5.0},
-            r"(requests to explain 50% of how CPU varies, got 0%|got none clear of chance): something else",
+            r"(requests to explain 50 % of how CPU varies, got 0 %|got none clear of chance): something else",
             id="CPU that follows nothing",
         ),
         pytest.param({"replicas": 2e9}, "at most 1000000 replicas, got 2e", id="bytes taken for replicas"),
-        pytest.param({"requests": 0.0}, "vary, got 0% around 0/s", id="no request"),
+        pytest.param({"requests": 0.0}, "vary, got 0 % around 0/s", id="no request"),
         pytest.param({"requests": 70.0, "replicas": 7.0}, "requests per replica that vary", id="constant"),
     ],
 )
@@ -175,7 +175,7 @@ def test_idle_load_that_fills_the_request_is_refused() -> None:
 def test_a_forecast_beyond_what_history_says_scaling_out_reaches_is_refused() -> None:
     bound = learn_throughput(World().usage(), REPLICA).bound
     with pytest.raises(
-        DataError, match=r"\(0\.8 of the 1120 that scaling out reaches by history \(its 95% lower bound\), at 3"
+        DataError, match=r"\(0\.8 of the 1120 that scaling out reaches by history \(its 95 % lower bound\), at 3"
     ):
         replicas_for_requests(np.array([900.0]), bound, 0.8)
     assert (

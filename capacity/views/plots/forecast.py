@@ -10,6 +10,7 @@ import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from capacity.model import Event, Forecast
 from capacity.series.breakdown import decompose_sales
@@ -104,7 +105,7 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
     share = result.coverage[0.95]
     return canvas.done(
         f"Sales against their forecasts from {len(origins)} origins: skill {result.skill:.2f} over the seasonal naive, "
-        f"{share:.1%} of steps at or under quantile 0.95."
+        f"{100 * share:.1f} % of steps at or under quantile 0.95."
     )
 
 
@@ -133,7 +134,7 @@ def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "l
     by_origin = result.by_origin()
     _draw_reliability(canvas, reliability, result)
     _draw_coverage_by_origin(canvas, course, by_origin)
-    coverage = ", ".join(f"{level:g}: {share:.1%}" for level, share in result.coverage.items())
+    coverage = ", ".join(f"{level:g}: {100 * share:.1f} %" for level, share in result.coverage.items())
     return canvas.done(f"Share of steps at or under each quantile, by level: {coverage}.")
 
 
@@ -153,14 +154,14 @@ def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
 def _draw_coverage_by_origin(canvas: Canvas, axes: Axes, by_origin: pd.DataFrame) -> None:
     at, palette = canvas.on_clock(by_origin.index), canvas.palette
     shares = by_origin[f"coverage_{PROMISED:g}"].to_numpy()
-    axes.axhline(PROMISED, color=palette.muted, ls="--", lw=1, label=f"nominal: {PROMISED:.0%}")
+    axes.axhline(PROMISED, color=palette.muted, ls="--", lw=1, label=f"nominal: {100 * PROMISED:.0f} %")
     axes.plot(at, shares, "o-", color=palette.blue, lw=1.4, ms=6, label="actual")
     canvas.title(axes, f"Coverage of quantile {PROMISED:g} from each forecast origin")
     canvas.time_axis(axes)
     canvas.finish(axes, "share of steps at or under it", from_zero=False)
     axes.margins(x=0.05)
     axes.set_ylim(min(0.5, float(shares.min()) - 0.05), 1.01)
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
 def plot_seasons(sales: pd.Series, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:

@@ -49,7 +49,9 @@ def draw_served(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     counts = np.arange(1, round(1.5 * most) + 1)
     law, bound = reached_by(found.law, counts), reached_by(found.bound, counts)
     axes.plot(counts, law, color=palette.orange, lw=1.6, label="at 100 %, fitted")
-    axes.plot(counts, bound, color=palette.green, lw=1.6, label=f"at 100 %, lower {CONFIDENCE:.0%} bound (planned)")
+    axes.plot(
+        counts, bound, color=palette.green, lw=1.6, label=f"at 100 %, lower {100 * CONFIDENCE:.0f} % bound (planned)"
+    )
     axes.axvspan(most, counts[-1], color=palette.rule, alpha=0.5, lw=0, label="not observed")
     axes.set_xlabel("replicas", fontsize=9)
     canvas.title(

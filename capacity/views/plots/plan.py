@@ -92,7 +92,7 @@ def _summary(plan: WorkloadPlan, canvas: Canvas) -> str:
     view, rise = view_workload(plan), plan.rise_to(plan.peak.at)
     at = canvas.on_clock([view.peak_at])[0]
     ahead = "" if rise is None else f", rising from {canvas.on_clock([rise])[0]:%a %d %b %H:%M} on"
-    shares = [f"{NAMES[one]} in {share:.0%}" for one, share in _shares(plan).items()]
+    shares = [f"{NAMES[one]} in {100 * share:.0f} %" for one, share in _shares(plan).items()]
     need = f" The need is determined by {', by '.join(shares)} of the time." if shares else ""
     return (
         f"{view.label}: {view.replicas} replicas planned at the peak, {at:%a %d %b %H:%M} ({canvas.timezone}){ahead}; "
@@ -198,7 +198,7 @@ def _draw_bounds(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
         axes.broken_barh(runs, (-1.5 * STRIP * top, STRIP * top), color=colours.get(one, palette.orange), lw=0)
     axes.set_ylim(-2 * STRIP * top, top)
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= top])
-    shares = ", ".join(f"{NAMES[one]} {share:.0%}" for one, share in _shares(plan).items())
+    shares = ", ".join(f"{NAMES[one]} {100 * share:.0f} %" for one, share in _shares(plan).items())
     axes.set_xlabel(f"{axes.get_xlabel()}. Strip: what determines the need ({shares} of the time)", fontsize=9)
 
 
@@ -374,16 +374,18 @@ def _draw_volume(canvas: Canvas, axes: Axes, name: str, plan: VolumePlan) -> Non
     ahead: pd.DataFrame = curve.ahead / GIB
     low, high = ahead.columns[0], ahead.columns[-1]
     at = canvas.on_clock(ahead.index)
-    label = f"{low:.0%} to {high:.0%} of the futures"
+    label = f"{100 * low:.0f} % to {100 * high:.0f} % of the futures"
     axes.fill_between(at, ahead[low], ahead[high], color=palette.blue, alpha=0.25, lw=0, label=label)
     axes.plot(at, ahead[0.5], color=palette.blue, lw=1.4, label="median")
     highest = curve.highest / GIB
-    axes.plot(at, highest.to_numpy(), color=palette.blue, lw=1, ls="--", label=f"maximum at {plan.probability:.0%}")
+    axes.plot(
+        at, highest.to_numpy(), color=palette.blue, lw=1, ls="--", label=f"maximum at {100 * plan.probability:.0f} %"
+    )
     sizes = _volume_sizes(plan, seen.index[0])
     on = canvas.on_clock(sizes.index)
     axes.step(on, sizes.to_numpy(), where="post", color=palette.green, lw=1.8, label="size asked for")
     target = sizes.to_numpy() * plan.target
-    axes.step(on, target, where="post", color=palette.orange, lw=1.2, label=f"{plan.target:.0%} of it")
+    axes.step(on, target, where="post", color=palette.orange, lw=1.2, label=f"{100 * plan.target:.0f} % of it")
     canvas.title(axes, f"{name}: storage")
     canvas.time_axis(axes)
     canvas.finish(axes, "GiB")
@@ -401,4 +403,4 @@ def _volume_words(namespace: str, plan: VolumePlan) -> str:
     grows = (
         "it keeps its size" if coming is None else f"{coming.size / GIB:.4g} GiB from {coming.at:%d %b %H:%M} UTC on"
     )
-    return f"{namespace}/{plan.claim}: {plan.used / plan.capacity:.0%} in use, {grows}."
+    return f"{namespace}/{plan.claim}: {100 * plan.used / plan.capacity:.0f} % in use, {grows}."

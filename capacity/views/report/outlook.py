@@ -257,7 +257,7 @@ def _volumes(review: ReportData) -> Section | None:
     rows = [
         (
             f"{namespace}/{one.claim}",
-            f"{one.used / one.capacity:.0%}",
+            f"{100 * one.used / one.capacity:.0f} %",
             days_text(one.until_full, (one.until - one.start).days),
             f"{one.size / 2**30:.4g}",
             "-" if one.next_step is None else f"{one.next_step.size / 2**30:.4g} from {one.next_step.at:%Y-%m-%d} on",

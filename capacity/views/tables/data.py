@@ -29,7 +29,7 @@ MOST_NAMED = 5  # incomplete steps that the table names; the JSON has them all
 def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
     """Failures by rule, the score, and how fresh the newest row is."""
     rows: list[tuple[object, ...]] = [
-        (rule, failed, f"{failed / audit.rows:.4%}", audit.repaired.get(rule, 0))
+        (rule, failed, f"{100 * failed / audit.rows:.4f} %", audit.repaired.get(rule, 0))
         for rule, failed in audit.failures.items()
     ]
     title = f"Audit of {audit.source}" + (f", owner {audit.owner}" if audit.owner else "")
@@ -73,7 +73,7 @@ def _past_row(audit: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"{audit['audited_at']:%Y-%m-%d %H:%M}Z",
         audit["source"],
-        f"{audit['score']:.4%}",
+        f"{100 * audit['score']:.4f} %",
         audit["verdict"],
         f"{audit['rows']:,}",
         f"{audit['rows'] - audit['passed']:,}",
@@ -93,7 +93,9 @@ def _past_document(audit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _footer(audit: Audit, now: datetime, quarantine: str | None) -> list[str]:
-    footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
+    footer = [
+        f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {100 * audit.score:.4f} %, {audit.verdict}"
+    ]
     footer += [f"{count(rows, 'row')} set aside: {rule}" for rule, rows in audit.set_aside.items() if rows]
     footer += [*_times(audit, now), *(f"read {form}" for form in audit.read), *_sparse(audit)]
     footer += [f"{finding.severity}: {finding.message}" for finding in audit.findings]
@@ -154,15 +156,14 @@ def _trend(audits: list[Any]) -> list[str]:
         summary = ", ".join(
             f"{verdicts[verdict]} {verdict}" for verdict in ("ok", "warn", "refuse") if verdicts[verdict]
         )
-        line = (
-            f"{source}: {count(len(own), 'audit')}: {summary}; lowest score {min(audit['score'] for audit in own):.4%}"
-        )
+        lowest = min(audit["score"] for audit in own)
+        line = f"{source}: {count(len(own), 'audit')}: {summary}; lowest score {100 * lowest:.4f} %"
         if len(own) >= 2:
             half = len(own) // 2
             early, late = (
                 sum(audit["score"] for audit in part) / len(part) for part in (own[:half], own[len(own) - half :])
             )
-            line += f"; earlier half {early:.4%}, later half {late:.4%}"
+            line += f"; earlier half {100 * early:.4f} %, later half {100 * late:.4f} %"
         lines.append(line)
     return lines
 

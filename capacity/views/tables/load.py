@@ -61,7 +61,7 @@ def _served(found: ThroughputReport, timezone: str) -> tuple[object, ...]:
 def _row(found: Finding, timezone: str) -> tuple[object, ...]:
     scale, unit = UNITS[found.resource]
     response = found.response
-    explained = NOT_KNOWN if found.r2 is None else f"{found.r2:.0%}"
+    explained = NOT_KNOWN if found.r2 is None else f"{100 * found.r2:.0f} %"
     since = NOT_KNOWN if found.drift is None else clock(found.drift, timezone)
     if response is None:
         return found.resource, explained, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, since, found.verdict
@@ -173,8 +173,8 @@ def _line(workload: Workload, advice: RequestAdvice | DataError) -> str:
     cpu, memory = advice.cpu_request * 1000, advice.memory_request / MIB
     text = (
         f"requests: {where}: CPU {cpu:.0f}m (now {workload.replica.cpu_request * 1000:.0f}m), memory and its limit "
-        f"{memory:.0f}Mi (now {workload.replica.memory_request / MIB:.0f}Mi); {advice.cpu_slack:.0%} and "
-        f"{advice.memory_slack:.0%} of them idle; {advice.out_of_memory:.2%} of samples above the limit"
+        f"{memory:.0f}Mi (now {workload.replica.memory_request / MIB:.0f}Mi); {100 * advice.cpu_slack:.0f} % and "
+        f"{100 * advice.memory_slack:.0f} % of them idle; {100 * advice.out_of_memory:.2f} % of samples above the limit"
     )
     if workload.reactive is None:
         return text

@@ -90,8 +90,8 @@ def record_lines(record: Sequence[LookBack]) -> list[str]:
     if not record:
         return ["track record: not known: it takes two years of sales to forecast a past year"]
     return [
-        f"{one.name}, {one.days} days ahead: the busiest day was off by {one.error:.0%} on average (mean error "
-        f"{one.bias:+.0%}), and at or under the 0.95 quantile in {round(one.covered * one.windows)} of "
+        f"{one.name}, {one.days} days ahead: the busiest day was off by {100 * one.error:.0f} % on average (mean error "
+        f"{100 * one.bias:+.0f} %), and at or under the 0.95 quantile in {round(one.covered * one.windows)} of "
         f"{count(one.windows, 'test')}"
         for one in record
     ]
@@ -135,7 +135,7 @@ def _urgency(one: tuple[Key, VolumePlan]) -> tuple[float, float, str]:
 
 def _targets(claims: Iterable[tuple[Key, VolumePlan]]) -> str:
     targets = sorted({plan.target for _, plan in claims})
-    return f"{targets[0]:.0%}" if len(targets) == 1 else "target"
+    return f"{100 * targets[0]:.0f} %" if len(targets) == 1 else "target"
 
 
 def _volume_row(key: Key, plan: VolumePlan, timezone: str) -> tuple[object, ...]:
@@ -144,7 +144,7 @@ def _volume_row(key: Key, plan: VolumePlan, timezone: str) -> tuple[object, ...]
     return (
         f"{key[0]}/{plan.claim}",
         gauge(share),
-        f"{share:.0%}",
+        f"{100 * share:.0f} %",
         days_text(plan.until_target, horizon),
         days_text(plan.until_full, horizon),
         _gib(plan.size),

@@ -236,7 +236,7 @@ def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str
         return None
     hours, usual = (one.mean_floor * one.steps * (one.step / HOUR) for one in (plan, base))
     short = plan.derivation.minutes_short
-    change, when = f"{hours / usual - 1:+.1%}", clock(plan.peak.at, timezone)
+    change, when = f"{100 * (hours / usual - 1):+.1f} %", clock(plan.peak.at, timezone)
     return plan.label, plan.peak.replicas, when, f"{hours:,.0f}", change, f"{short} min" if short else "-", name
 
 
@@ -250,7 +250,9 @@ def _left_after_loss(base: PlanResult, others: Compared, zones: dict[str, int]) 
         left = replicas - -(-replicas // count)
         if count > 1 and left:
             busy = plan.peak.cpu_cores / (left * plan.resources["cpu_request_millicores"] / 1000)
-            lines.append(f"{plan.label}: as forecast, with one of {count} zones lost at the peak: CPU at {busy:.0%}")
+            lines.append(
+                f"{plan.label}: as forecast, with one of {count} zones lost at the peak: CPU at {100 * busy:.0f} %"
+            )
     return lines
 
 

@@ -91,7 +91,7 @@ def _row(trial: Trial) -> tuple[object, ...]:
         f"{score.overload_minutes:.0f}",
         f"{score.cap_breach_minutes:.0f}",
         f"{score.slo_minutes:.0f}",
-        f"{score.lost_share:.3%}",
+        f"{100 * score.lost_share:.3f} %",
         f"{score.pod_hours:,.0f}",
         f"{score.over_clairvoyant:.2f}",
         f"{score.starts_per_day:.0f}",

@@ -61,7 +61,7 @@ def _budget_text(budget: float | None) -> str:
     """The budget left, or none. Only the JSON says by how much it is overdrawn, which may be any percentage."""
     if budget is None:
         return "-"
-    return f"{budget:.0%}" if budget > 0 else "none"
+    return f"{100 * budget:.0f} %" if budget > 0 else "none"
 
 
 def _notes(status: Status) -> list[str]:
