@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Near, Proposal, Served, blend_members, propose, propose_near, serve, with_near
@@ -55,6 +56,7 @@ REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
 
 
+@ThreadpoolController().wrap(limits=1)  # on small matrices threads cost more than they save, and move last digits
 def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     """Forecast N histories (N, T) of one step; NaN is a gap, the last column the last step known.
 
