@@ -141,17 +141,9 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
         return load_parquet(database, found, source_name(source), wanted)
     if found.removesuffix(".gz").endswith(JSON):
         return _load_json(database, found, source_name(source), wanted)
-    return load_text(database, found, source_name(source), wanted)
-
-
-def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
-    """Text files, each as it is written, as one table of text and a typed view of it."""
-    files = (
-        _load_remote(database, pattern, name, wanted)
-        if pattern.startswith(REMOTE)
-        else _load_files(database, pattern, name, wanted)
-    )
-    loaded = _type_rows(database, name, wanted)
+    load_text = _load_remote if found.startswith(REMOTE) else _load_files
+    files = load_text(database, found, source_name(source), wanted)
+    loaded = _type_rows(database, source_name(source), wanted)
     return replace(loaded, read_as=(*files.read_as, *loaded.read_as), columns=files.columns)
 
 

@@ -128,7 +128,9 @@ class OrderTable:
             found += amount_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
-        judgement, loaded = _judgement(database, settings, timezone, span, held)
+        wanted = wanted_of(settings, timezone)
+        loaded = load_rows(database, source, wanted) if held is None else load_held(database, held, wanted)
+        judgement, loaded = _judgement(database, settings, timezone, span, loaded)
         judgement = replace(judgement, before=before)
         rows, unclear = resolve_repeated_hours(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
@@ -342,7 +344,9 @@ class OrderTable:
     def _fetched(self) -> Judgement:
         """The judgement of rows that were counted in their database until now."""
         span = Span(OLDEST, (self.now + AHEAD).timestamp())
-        return replace(_judgement(self.database, self.settings, self.timezone, span)[0], before=self.before)
+        loaded = load_rows(self.database, self.settings.source, wanted_of(self.settings, self.timezone))
+        judgement, _ = _judgement(self.database, self.settings, self.timezone, span, loaded)
+        return replace(judgement, before=self.before)
 
     def is_measurement(self) -> bool:
         """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
@@ -422,11 +426,9 @@ def _judgement(
     settings: SalesSettings,
     timezone: str,
     span: Span,
-    held: pd.DataFrame | None = None,
+    loaded: Loaded,
 ) -> tuple[Judgement, Loaded]:
-    """Load the rows and make every rule ready to judge them."""
-    wanted = wanted_of(settings, timezone)
-    loaded = load_rows(database, settings.source, wanted) if held is None else load_held(database, held, wanted)
+    """Every rule, ready to judge the rows that were loaded, and what their number says."""
     described = database.execute("DESCRIBE orders").fetchall()
     columns = {name: kind for name, kind, *_ in described if not name.startswith(ROW_HASH)}
     source = Source(database, source_name(settings.source), columns, settings.owner, loaded.columns)

@@ -1,7 +1,7 @@
 """Usage of workloads as Prometheus measured it, asked for politely: few questions, in pieces, once.
 
-`queries` says what is asked, `chunks` in which pieces, `cache` what is known already, `client` asks, `usage` puts the
-answers together, `rules` makes Prometheus precompute them.
+`queries` says what is asked, `cache` what is known already, `client` asks, `answers` reads what it gets, `usage` puts
+the answers together.
 """
 
 from __future__ import annotations
