@@ -1,14 +1,15 @@
 """The matrix path: many histories of one step in, calibrated quantiles out. All forecasts come from here.
 
-`forecast_steady` forecasts histories that nothing known ahead moves, `forecast_steady` over any horizon, and
-`forecast_batch` with events that the series share and columns of their own.
+`forecast_steady` forecasts histories that nothing known ahead moves, `forecast_batch` those with events that the series
+share and columns of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -49,6 +50,9 @@ from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
 from capacity.stats import running_maxima
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
@@ -56,7 +60,13 @@ REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
 
 
-@ThreadpoolController().wrap(limits=1)  # on small matrices threads cost more than they save, and move last digits
+def _on_one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """On small matrices threads cost more than they save, and move last digits."""
+    wrapped: Callable[P, T] = ThreadpoolController().wrap(limits=1)(function)
+    return wrapped
+
+
+@_on_one_thread
 def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     """Forecast N histories (N, T) of one step; NaN is a gap, the last column the last step known.
 
