@@ -61,7 +61,8 @@ def require(condition: bool, message: str, *values: object) -> None:
 
 def require_aware(name: str, moment: datetime) -> None:
     """Refuse a time without a time zone."""
-    require(moment.tzinfo is not None, "{} must carry a time zone, got the naive time {}", name, moment)
+    if moment.tzinfo is None:
+        raise DataError(f"{name} must carry a time zone, got the naive time {moment}")
 
 
 def hide_secrets(text: str) -> str:

@@ -127,7 +127,7 @@ def choose_floors(drafts: Sequence[Requirement]) -> list[Counts]:
         else:
             groups.setdefault(_alike(one), []).append(place)
     for places in groups.values():
-        found = _calm([drafts[place] for place in places])
+        found = calm_floors(*_as_one([drafts[place] for place in places]))
         chosen.update(zip(places, found, strict=True))
     return [_finished(one, chosen[place]) for place, one in enumerate(drafts)]
 
@@ -137,12 +137,12 @@ def _alike(one: Requirement) -> tuple[object, ...]:
     return steps[0], len(steps), one.step, one.start_cost, one.change_cost, one.workload.limits.changes_a_day
 
 
-def _calm(drafts: Sequence[Requirement]) -> list[Counts]:
+def _as_one(drafts: Sequence[Requirement]) -> tuple[Counts, Days, Prices]:
+    """The closed needs (n, steps) of drafts that are alike, with their days and their prices."""
     first = drafts[0]
     need = np.stack([one.bounded for one in drafts])  # (n, steps)
     closed = close_gaps(need, int(first.start_cost + ROUNDING))
-    prices = Prices(first.start_cost, first.change_cost)
-    return list(calm_floors(closed, first.days, prices))
+    return closed, first.days, Prices(first.start_cost, first.change_cost)
 
 
 def _finished(one: Requirement, floors: Counts) -> Counts:

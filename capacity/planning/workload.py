@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -196,7 +195,6 @@ def _of_autoscaler(one: Requirement) -> list[str]:
     ]
 
 
-Made = TypeVar("Made")
 CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enough to stay in 100 MB
 
 
@@ -276,22 +274,23 @@ def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan
     """
     waiting = iter(pairs)
     while chunk := list(islice(waiting, CHUNK)):
-        drafts = [_tried(_required, *pair) for pair in chunk]
+        drafts = [_required(*pair) for pair in chunk]
         good = [one for one in drafts if isinstance(one, Requirement)]
         chosen = iter(zip(good, choose_floors(good), strict=True))
         for one in drafts:
-            yield one if isinstance(one, DataError) else _tried(_plan, *next(chosen))
+            made: WorkloadPlan | DataError
+            try:
+                made = one if isinstance(one, DataError) else _plan(*next(chosen))
+            except DataError as error:
+                made = error
+            yield made
 
 
-def _required(demand: Demand, workload: Workload) -> Requirement:
-    made = requirement_of(demand, workload)
-    return made if workload.vertical is None else as_fixed(made)
-
-
-def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
-    """What the work makes, or why it cannot: one workload's failure never stops the others."""
+def _required(demand: Demand, workload: Workload) -> Requirement | DataError:
+    """What the workload needs, or why that is not known: one workload's failure never stops the others."""
     try:
-        return work(*arguments)
+        made = requirement_of(demand, workload)
+        return made if workload.vertical is None else as_fixed(made)
     except DataError as error:
         return error
 
