@@ -120,7 +120,8 @@ class OrderTable:
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         wanted = wanted_of(settings, timezone)
         loaded = load_rows(database, source, wanted) if held is None else load_held(database, held, wanted)
-        judgement = replace(_judgement(database, settings, timezone, span, loaded), before=before)
+        judgement, loaded = _judgement(database, settings, timezone, span, loaded)
+        judgement = replace(judgement, before=before)
         rows, unclear = resolve_repeated_hours(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
@@ -329,7 +330,7 @@ class OrderTable:
         """The judgement of rows that were counted in their database until now."""
         span = Span(OLDEST, (self.now + AHEAD).timestamp())
         loaded = load_rows(self.database, self.settings.source, wanted_of(self.settings, self.timezone))
-        judgement = _judgement(self.database, self.settings, self.timezone, span, loaded)
+        judgement, _ = _judgement(self.database, self.settings, self.timezone, span, loaded)
         return replace(judgement, before=self.before)
 
     def is_measurement(self) -> bool:
@@ -411,8 +412,8 @@ def _judgement(
     timezone: str,
     span: Span,
     loaded: Loaded,
-) -> Judgement:
-    """Every rule, ready to judge the rows that were loaded."""
+) -> tuple[Judgement, Loaded]:
+    """Every rule, ready to judge the rows that were loaded, and what is said of these."""
     described = database.execute("DESCRIBE orders").fetchall()
     columns = {name: kind for name, kind, *_ in described if not name.startswith(ROW_HASH)}
     source = Source(database, source_name(settings.source), columns, settings.owner, loaded.columns)
@@ -429,7 +430,7 @@ def _judgement(
     for key, name in named.items():
         if name is not None and name not in (*columns, *loaded.columns):
             raise source.missing(name, f"sales.{key}")
-    return Judgement.of(source, settings, timezone, span)
+    return Judgement.of(source, settings, timezone, span), loaded
 
 
 def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
