@@ -166,8 +166,7 @@ def _foretold(moments: tuple[Array, Array], windows: float, levels: tuple[float,
     The deviation is known as from the windows and those that the shorter ones stand for.
     """
     mean, spread = moments
-    degrees = max(windows - 1.0 + SHORTER_PRIOR, 3.0)
-    width = student_quantiles(levels, degrees) * np.sqrt(1.0 + 1.0 / windows)
+    width = student_quantiles(levels, windows - 1.0 + SHORTER_PRIOR) * np.sqrt(1.0 + 1.0 / windows)
     return np.asarray(mean[:, None] + spread[:, None] * width)
 
 
