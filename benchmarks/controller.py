@@ -152,6 +152,7 @@ def _plan(namespace: str, name: str, start: datetime) -> WorkloadPlan:
 def _process(folder: Path, kubeconfig: Path) -> Cost:
     began = perf_counter()
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as the image is: not by each process again
     command = [sys.executable, "-c", APPLY]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, env=environment)
     text = process.stdout.read().decode() if process.stdout else ""

@@ -98,6 +98,7 @@ def plan(
     Example: capacity plan --sample
     """
     from capacity.app.advise import AdviceRequest, with_evidence, with_policies
+    from capacity.app.fleet import uncollected
     from capacity.app.notify import Notifier
     from capacity.app.what_if import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
@@ -113,24 +114,25 @@ def plan(
         if data.foreign or scenarios or data.now
         else Notifier.of(config, keeper=_keeper(config, goal))
     )
-    try:
-        if scenarios:
-            return _compare(context, config, scenarios, now, past=data.now is not None)
-        anew = list(config.workloads) if goal.choose else []
-        choice = AdviceRequest(now, config.choice.days, anew, past=data.now is not None)
-        store = PolicyStore(config.choice.policies, goal.to_cluster)
-        policies = renewed_policies(context, config, store, choice, parts.fleet())
-        asked, config = config, with_policies(config, policies)
-        planned, took = _planned(context, config, parts, now, past=data.now is not None)
-        planned = made_for(with_evidence(planned, policies), read)
-    except QualityRefusedError as refusal:
-        LOGGER.warning("held: %s", refusal)
-        _say_warnings(notifier.audited(refusal.audit, read_clock(None)))
-        return HELD
-    except DataError as error:
-        _say_warnings(notifier.failed([one.namespace for one in config.workloads], error, read_clock(None)))
-        raise
-    _write(context, planned, config, goal, drawing)
+    with uncollected():
+        try:
+            if scenarios:
+                return _compare(context, config, scenarios, now, past=data.now is not None)
+            anew = list(config.workloads) if goal.choose else []
+            choice = AdviceRequest(now, config.choice.days, anew, past=data.now is not None)
+            store = PolicyStore(config.choice.policies, goal.to_cluster)
+            policies = renewed_policies(context, config, store, choice, parts.fleet())
+            asked, config = config, with_policies(config, policies)
+            planned, took = _planned(context, config, parts, now, past=data.now is not None)
+            planned = made_for(with_evidence(planned, policies), read)
+        except QualityRefusedError as refusal:
+            LOGGER.warning("held: %s", refusal)
+            _say_warnings(notifier.audited(refusal.audit, read_clock(None)))
+            return HELD
+        except DataError as error:
+            _say_warnings(notifier.failed([one.namespace for one in config.workloads], error, read_clock(None)))
+            raise
+        _write(context, planned, config, goal, drawing)
     if goal.to_cluster and not goal.choose and data.now is None:
         choose_for_the_next(context, asked, store, policies, now)
     for remark in remarks:
@@ -165,17 +167,14 @@ def _planned(
 
 def _write(context: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: Drawing) -> None:
     """The plan, and its picture where it is wanted; and the plan on the screen."""
-    from capacity.app.fleet import uncollected
-
-    with context.stages("writing") as advance, uncollected():
+    with context.stages("writing") as advance:
         written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
         picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
         if picture is not None:
             _draw(planned.plan, config, picture, drawing)
             written.append(str(picture))
         advance()
-    with uncollected():
-        _show(context, planned, config, peaks=goal.table)
+    _show(context, planned, config, peaks=goal.table)
     context.say(f"wrote {', '.join(written)}")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -282,7 +283,7 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         start=start,
         step=step,
         steps=whole("steps") if "steps" in document else (parse_time(valid_until) - start) // step,
-        floor=tuple(FloorChange(*change) for change in _typed(list, document, "floor")),
+        floor=tuple(starmap(FloorChange, _typed(list, document, "floor"))),
         binding=_binding(document["binding"]),
         peak=_peak(document["peak"]),
         safe_floor=whole("safe_floor"),
@@ -290,7 +291,7 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         lead_time=timedelta(seconds=whole("lead_time")),
         derivation=_derivation(_typed(dict, document, "explain")),
         resources=_typed(dict, document, "resources"),
-        quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
+        quiet=tuple(starmap(Quiet, document.get("quiet", ()))),
         policy=parse_policy(_typed(dict, document, "policy")) if "policy" in document else None,
         calm=_typed(bool, document, "calm") if "calm" in document else True,
         choice=parse_choice(_typed(dict, document, "choice")) if "choice" in document else None,
