@@ -25,7 +25,7 @@ WIDE = 80
 CONFIG = yaml.safe_load("""
 sales: {source: orders.csv, time: at, value: {sum: n}}
 usage: {source: usage.csv, time: at, cpu: cpu, memory: memory}
-prometheus: {url: "http://127.0.0.1:9"}
+prometheus: {url: "http://127.0.0.1:9", retries: 0}  # a wait between tries would not change what is shown
 forecast: {horizon: 1d, quantile_levels: [0.5, 0.95]}
 workloads:
   - {namespace: shop, name: web, floor: 2, ceiling: 20, replica: {cpu_request: 500m, memory_request: 512Mi},
