@@ -92,18 +92,22 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     return np.asarray(mixed[:, :1] + (mixed[:, 1:] - mixed[:, :1]) * inflation(origins) * heavier(levels))
 
 
-def heavier(levels: tuple[float, ...], degrees: float = TAIL) -> Array:
+def heavier(levels: tuple[float, ...]) -> Array:
     """By what factor high quantiles lie further out than a few origins show, in which the worst was hardly met: (Q,).
 
-    1 up to 0.9; above as Student's t of so many degrees of freedom beside the normal distribution. Demand surges more
-    often than it collapses.
+    1 up to 0.9; above as Student's t beside the normal distribution. Demand surges more often than it collapses.
 
     >>> heavier((0.5, 0.9, 0.95, 0.99)).round(3)
     array([1.   , 1.   , 1.024, 1.089])
     """
-    high = (SEEN_LEVEL, *np.maximum(levels, SEEN_LEVEL))
-    ratio = student_quantiles(high, degrees) / normal_quantiles(high)
-    return np.asarray(ratio[1:] / ratio[0])
+    high = np.maximum(levels, SEEN_LEVEL)
+    return np.asarray(beside_normal(tuple(high)) / beside_normal((SEEN_LEVEL,)))
+
+
+def beside_normal(levels: tuple[float, ...]) -> Array:
+    """How much further out than those of the normal distribution the quantiles of a heavy tail lie (Q,); 1 at 0.5."""
+    normal = normal_quantiles(levels)
+    return np.asarray(np.divide(student_quantiles(levels, TAIL), normal, out=np.ones(len(levels)), where=normal != 0))
 
 
 def _lately(shape: Array) -> Array:
