@@ -227,7 +227,7 @@ def test_a_volume_survives_its_file() -> None:
 @pytest.mark.parametrize(
     ("claim", "reason", "size", "said"),
     [
-        pytest.param({}, "VolumeFillsUp", 14, "80%", id="it grows ahead"),
+        pytest.param({}, "VolumeFillsUp", 14, "80 %", id="it grows ahead"),
         pytest.param({"asked": 14 * GIB, "capacity": 14 * GIB}, "VolumeLasts", 14, "20Gi from", id="it has grown"),
         pytest.param({"asked": 30 * GIB, "capacity": 30 * GIB}, "VolumeLasts", 30, "", id="somebody made it larger"),
         pytest.param({"phase": "Pending", "capacity": 0}, "HeldNotBound", 10, "kubectl describe pvc", id="not bound"),
