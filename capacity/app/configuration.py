@@ -120,7 +120,8 @@ def _read_yaml(file: Path) -> Any:
         data = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both loaders are safe ones
     except FileNotFoundError as error:
         raise ConfigError(
-            f"no configuration {file}: write one (`capacity init`, or `capacity try` with your orders), or use --sample"
+            f"no configuration {file}: write one (`capacity init`, or `capacity try` with your orders), name another "
+            "with -c, or use --sample where the command has it"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error

@@ -37,6 +37,7 @@ FEW_VALUES = 200  # different values up to which a column is a choice among some
 DAY_SECONDS = 86400
 EQUAL = "rows that equal another"
 PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[+0][0-9][0-9 ()/.-]{6,}")  # an e-mail address, or a telephone number
+SHOWN_STATES = 5  # values of a state that a note names
 FEW_STATES = 0.01  # share of rows that are no orders, up to which they change no plan
 LEAST_UNREADABLE = 5  # rows without a time
 
@@ -395,14 +396,25 @@ def state_notes(table: OrderTable) -> tuple[str, ...]:
             else (f"regexp_matches({text}, {literal(NO_ORDERS)})")
         )
         value = f"CAST({quote(name)} AS VARCHAR)"
-        query = f"SELECT count(*) FILTER ({told}), count(*), min({value}) FILTER ({told}) FROM orders"
-        count, rows, example = table.database.execute(query).fetchone() or (0, 0, "")
+        query = (
+            f"SELECT count(*) FILTER ({told}), count(*), list_sort(list(DISTINCT {value}) FILTER ({told})) FROM orders"
+        )
+        count, rows, states = table.database.execute(query).fetchone() or (0, 0, [])
         if count > FEW_STATES * rows:
-            return (
-                f"{count:,} of {rows:,} rows have {shown(str(example))} in {name} and count as orders; a select with a "
-                f"check such as `{quote(name)} <> {literal(str(example))}` leaves them out",
-            )
+            return (_counted_states(name, count, rows, [str(state) for state in states]),)
     return ()
+
+
+def _counted_states(name: str, count: int, rows: int, states: list[str]) -> str:
+    """The note on rows of these states; those beyond the first few are counted, as `...` in the check says."""
+    first, more = states[:SHOWN_STATES], len(states) - SHOWN_STATES
+    named = " or ".join(map(shown, first)) + (f" or {more} more values" if more > 0 else "")
+    listed = ", ".join(map(literal, first)) + (", ..." if more > 0 else "")
+    check = f"{quote(name)} <> {listed}" if len(states) == 1 else f"{quote(name)} NOT IN ({listed})"
+    return (
+        f"{count:,} of {rows:,} rows have {named} in {name} and count as orders; a select with a check such as "
+        f"`{check}` leaves them out"
+    )
 
 
 def clock_findings(table: OrderTable, severity: Severity) -> tuple[Finding, ...]:

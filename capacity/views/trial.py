@@ -81,6 +81,13 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
     yield "times", f"{settings.time!r}{clock}{f', {form}' if form else ''}{others} [{flags}]"
     also = f"; other choices: {_listed(counting.others)}" if counting.others else ""
     yield "orders", f"{_counted(trial)} ({counting.why}){also} [--value]"
+    beside = [name for name in counting.others if name != "rows"] if counting.how == "sum" else []
+    if len(beside) > 1:
+        yield (
+            "",
+            f"only {counting.column!r} is counted: if the other columns are shops or channels of their own, write one "
+            "row for each time and shop, with a column that names the shop",
+        )
     if (state := guess.state) is not None:
         leave = (
             "a condition in --query" if isinstance(settings.source, DatabaseSource) else "`select:` in capacity.yaml"
@@ -244,7 +251,7 @@ def _comparison(choice: Choice) -> str:
         kind = "plain autoscaler" if best.policy.has_floors else "floor schedule"
         return f"{_priced(best, choice)}; no {kind} that was tried meets the objective"
     change = other.cost / best.cost - 1 if best.cost else 0.0
-    share = "the same" if abs(change) < 0.005 else f"{_percent(abs(change))} {'more' if change > 0 else 'less'}"
+    share = "the same cost" if abs(change) < 0.005 else f"{_percent(abs(change))} {'more' if change > 0 else 'less'}"
     return f"{_priced(best, choice)}; {_named(other)}: {other.cost:,.1f} ({share})"
 
 

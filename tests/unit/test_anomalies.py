@@ -226,6 +226,20 @@ def test_rows_that_a_select_cannot_judge_are_counted(value: dict[str, object]) -
     assert any(f"select not_cancelled: {lost} of {len(frame):,} rows are left out" in note for note in audit.notes)
 
 
+def test_a_note_names_each_state_that_is_no_order_and_the_select_that_leaves_all_of_them_out() -> None:
+    times = orders("2026-03-09")
+    frame = pd.DataFrame({"at": times, "status": "paid"})
+    frame.loc[frame.index % 20 == 0, "status"] = "cancelled"
+    frame.loc[frame.index % 20 == 1, "status"] = "refunded"
+    frame.to_csv("orders.csv", index=False)
+    (note,) = [note for note in audit_sales("orders.csv", time="at", value={"rows": True}).notes if "count as" in note]
+    check = note.partition("`")[2].partition("`")[0]
+    assert "'cancelled' or 'refunded' in status" in note
+    select = [{"name": "orders", "check": check}]
+    audit = audit_sales("orders.csv", time="at", value={"rows": True}, select=select)
+    assert audit.set_aside == {"orders": int((frame["status"] != "paid").sum())}
+
+
 def test_a_day_that_is_over_is_judged_as_a_whole_and_a_running_one_up_to_its_newest_row() -> None:
     from capacity.model.settings import SalesSettings
     from capacity.sources.anomalies import notice_anomalies
