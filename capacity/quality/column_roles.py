@@ -62,7 +62,7 @@ AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(revenue|amount|total|umsatz|betrag|gross|net|price)\b",
 )
 NO_AMOUNT = (  # numbers that describe a step and add up to nothing
-    r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat\w*|lon\w*|id|"
+    r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat|latitude|lon|lng|long|longitude|id|"
     r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax|nbr|nr|avg|average|mean|"
     r"median|per)\b"
 )

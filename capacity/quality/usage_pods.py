@@ -29,7 +29,8 @@ def pod_doubts(usage: pd.DataFrame, sales: pd.Series | None) -> tuple[str, ...]:
     """
     there = usage.dropna(subset=["replicas"]) if "replicas" in usage.columns else usage.iloc[:0]
     found = [] if there.empty else list(_of_all_pods(there))
-    if sales is not None and "cpu" in usage.columns and usage["cpu"].count() >= LEAST_STEPS:
+    known = min(0 if sales is None else len(sales), usage["cpu"].count() if "cpu" in usage.columns else 0)
+    if sales is not None and known >= LEAST_STEPS:
         found += list(_with_sales(usage, sales))
     return tuple(found)
 

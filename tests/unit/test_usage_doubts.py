@@ -107,3 +107,10 @@ def test_smooth_growth_and_gaps_are_no_rolling_means() -> None:
     walk = pd.Series(50 + np.cumsum(random.normal(0, 1, len(QUARTERS))), QUARTERS)
     gaps = pd.Series(random.gamma(9, 1, len(QUARTERS)), QUARTERS).where(random.random(len(QUARTERS)) > 0.2)
     assert [smoothed(one) for one in (walk, gaps, walk.iloc[:20], walk.resample("1D").mean())] == [None] * 4
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 60])
+@pytest.mark.parametrize("known", [0, 1, 2, 500])
+def test_short_sales_and_usage_are_not_doubted(steps: int, known: int) -> None:
+    sales, usage = shop()
+    assert usage_doubts(usage.iloc[:known], WEB, sales.iloc[:steps]) == ()
