@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from capacity.forecast.blend import Blend, Served, recent_errors
 from capacity.forecast.calibration import Errors
@@ -184,7 +185,9 @@ def _rows(traits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _predicted(trees: Any, traits: NDArray[np.float32]) -> Array:
-    return np.asarray(trees.predict(_rows(traits)), dtype=np.float64).reshape(traits.shape[:-1])
+    with threadpool_limits(1, "openmp"):
+        found = trees.predict(_rows(traits))
+    return np.asarray(found, dtype=np.float64).reshape(traits.shape[:-1])
 
 
 def _fit(traits: NDArray[np.float32], target: Array, seed: int, trees: dict[str, Any] = TREES) -> Any:
@@ -199,4 +202,5 @@ def _fit(traits: NDArray[np.float32], target: Array, seed: int, trees: dict[str,
     model = HistGradientBoostingRegressor(early_stopping=False, random_state=seed, **options)
     seen = rows[usable]
     seen[:, np.isnan(seen).all(axis=0)] = 0.0  # the first windows have no earlier ones: nothing to split by
-    return model.fit(seen, wanted[usable])
+    with threadpool_limits(1, "openmp"):  # on busy cores its threads wait in a loop, at seven times the CPU
+        return model.fit(seen, wanted[usable])
