@@ -97,12 +97,13 @@ def zero_findings(judgement: Judgement) -> tuple[Finding, ...]:
         return ()
     time, group = quote(judgement.settings.time), judgement.settings.group
     each = time if group is None else f"({time}, {quote(group)})"
-    query = f"SELECT count(*) FILTER ({number} = 0), count({number}), count(DISTINCT {each}) FROM orders"
-    zero, there, times = database.execute(query).fetchone() or (0, 0, 0)
-    if times > ALONE * there and _on_grid(judgement):
-        return ()  # totals of steps that are shorter than those of the sales
+    query = f"SELECT count(*) FILTER ({number} = 0), count({number}) FROM orders"
+    zero, there = database.execute(query).fetchone() or (0, 0)
     if not there or zero < MANY_ZEROS * there:
         return ()
+    (times,) = database.execute(f"SELECT count(DISTINCT {each}) FROM orders").fetchone() or (0,)
+    if times > ALONE * there and _on_grid(judgement):
+        return ()  # totals of steps that are shorter than those of the sales
     said = (
         f"{amount}: expected what each order was worth, got zero in {zero:,} of {there:,} rows, which then count for "
         "nothing: are amounts missing? Count orders, or leave out by a select what is none"
@@ -191,20 +192,30 @@ def two_unit_findings(judgement: Judgement) -> tuple[Finding, ...]:
     amount = judgement.settings.value.sum
     if amount is None:
         return ()
-    number = judgement.amount.number
-    whole = f"({number}) > 0 AND ({number}) % 1 = 0"
-    query = (
-        f"SELECT median({number}) FILTER ({whole}), median({number}) FILTER (({number}) % 1 != 0), "
-        f"count(*) FILTER ({whole}), count(*) FILTER (({number}) % 1 != 0) FROM orders"
-    )
-    cents, euros, some, others = judgement.source.database.execute(query).fetchone() or (None, None, 0, 0)
-    if min(some, others) < max(LEAST_ROWS, LARGE * (some + others)) or not CENTS[0] <= cents / euros <= CENTS[1]:
+    number, database = judgement.amount.number, judgement.source.database
+    whole, parts = f"({number}) > 0 AND ({number}) % 1 = 0", f"({number}) % 1 != 0"
+    query = f"SELECT count(*) FILTER ({whole}), count(*) FILTER ({parts}) FROM orders"
+    some, others = database.execute(query).fetchone() or (0, 0)
+    if min(some, others) < max(LEAST_ROWS, LARGE * (some + others)):
+        return ()
+    cents, euros = (_median(database, number, where) for where in (whole, parts))
+    if not CENTS[0] <= cents / euros <= CENTS[1]:
         return ()
     said = (
         f"{amount}: expected amounts of one unit, got {some:,} whole ones of about {cents:,.6g} among {others:,} with "
         f"parts of about {euros:,.4g}: are some in cents? Convert them, or count orders"
     )
     return (Finding("units", "warn", said),)
+
+
+def _median(database: duckdb.DuckDBPyConnection, number: str, where: str) -> float:
+    """The median of some rows by counts of equal values: DuckDB's own keeps all rows in memory."""
+    counts = f"SELECT {number} AS value, count(*) AS n FROM orders WHERE {where} GROUP BY 1"
+    places = f"SELECT value, n, sum(n) OVER (ORDER BY value) AS upto, sum(n) OVER () AS rows FROM ({counts})"
+    middle = (
+        f"SELECT avg(CAST(value AS DOUBLE)) FROM ({places}) WHERE upto - 1 >= (rows - 1) // 2 AND upto - n <= rows // 2"
+    )
+    return float((database.execute(middle).fetchone() or (0.0,))[0])
 
 
 def limit_notes(rows: int) -> tuple[str, ...]:
@@ -246,7 +257,7 @@ def _stopped_groups(database: duckdb.DuckDBPyConnection, group: str) -> tuple[Fi
             found[str(name)] = (stopped, float(own.sum() / max(total.sum(), 1)))
     if not found:
         return ()
-    named = [f"{shown(name)} ({share:.0%} of all, {days} days)" for name, (days, share) in found.items()]
+    named = [f"{shown(name)} ({100 * share:.0f} % of all, {days} days)" for name, (days, share) in found.items()]
     said = (
         f"{group}: expected rows of each group up to the newest day, got none of {', '.join(named[:NAMED])}"
         f"{f' and {len(named) - NAMED} more' if len(named) > NAMED else ''} while others went on: is a part of the "

@@ -396,8 +396,8 @@ def _only_twelve_hours(judgement: Judgement) -> str | None:
     if night is None or night < NIGHT:
         return None
     return (
-        f"expected hours of the day, got 1 to 12 alone and {night:.0%} of rows before six: are hours of the afternoon "
-        "written without PM? Export times with 24 hours or with AM and PM"
+        f"expected hours of the day, got 1 to 12 alone and {100 * night:.0f} % of rows before six: are hours of the "
+        "afternoon written without PM? Export times with 24 hours or with AM and PM"
     )
 
 
