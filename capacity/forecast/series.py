@@ -152,39 +152,19 @@ def prepare(
     timeline = (timelines or Timelines()).of(sales, request)
     values = usable_values(sales)
     outages = find_gaps(values, timeline)
-    found = timeline, outages, values
-    bare = _bare(sales, request, covariates, found)
-    believed = _with_trend(bare, find_trend(bare.level(), bare.setting), sales, request, found)
+    believed = _without_gaps(sales, request, covariates, (timeline, outages, values))
     if outages.since is None or not outages.closed:
         return believed
     end, levels = int(timeline.slots[-1]) + 1, tuple(sorted({*request.quantile_levels, *REOPENED}))
-    found, wider = (timeline, outages.with_closure(end), values), replace(request, quantile_levels=levels)
-    bare = _bare(sales, wider, covariates, found)
-    reopened = _with_trend(bare, find_trend(bare.level(), bare.setting), sales, wider, found)
+    without = (timeline, outages.with_closure(end), values)
+    reopened = _without_gaps(sales, replace(request, quantile_levels=levels), covariates, without)
     return replace(believed, closure=Closure((end - outages.since) * timeline.clock.step, reopened))
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """A history (T,) on the wall clock, and what moves it beside its trend, which is yet to be found."""
-
-    row: Array
-    calm: Array  # the history without its events
-    events: KnownEvents
-    used: UsedColumns
-    setting: Setting
-    steps: StepsAhead
-
-    def level(self) -> Array:
-        """What the trend is found in: the history without events, columns and spikes."""
-        calm: Array = without_spikes((self.calm / self.used.past)[None, :])[0]
-        return calm
-
-
-def _bare(
+def _without_gaps(
     sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None, found: tuple[Timeline, Gaps, Array]
-) -> Bare:
-    """A series without its gaps, events and columns, on its timeline, of values (steps,) that were checked."""
+) -> Prepared:
+    """A series prepared without its gaps, on its timeline, of values (steps,) that were checked."""
     timeline, outages, values = found
     clock = timeline.clock
     quiet = outages.out_of(values, timeline.slots)
@@ -198,18 +178,11 @@ def _bare(
     events = _events_of(row, timeline.events, setting)
     calm = masked(row, events.past)
     used = use_columns(without_spikes(calm[None, :])[0], setting, columns)
-    return Bare(row, calm, events, used, setting, steps)
-
-
-def _with_trend(
-    bare: Bare, trend: Trend, sales: pd.Series, request: ForecastRequest, found: tuple[Timeline, Gaps, Array]
-) -> Prepared:
-    """The series prepared for the batch, its trend taken out as well."""
-    (timeline, outages, values), row, setting, steps = found, bare.row, bare.setting, bare.steps
-    clock, seasons, known = timeline.clock, setting.seasons or (), bare.used.past * trend.past
-    ahead = _ahead(row / known, bare.events, bare.used, trend, setting)
+    trend = find_trend(without_spikes((calm / used.past)[None, :])[0], setting)
+    known = used.past * trend.past
+    ahead = _ahead(row / known, events, used, trend, setting)
     return Prepared(
-        steady=bare.calm / known,
+        steady=calm / known,
         setting=setting,
         ahead=ahead,
         analogs=find_analogs(row, timeline.events, setting),

@@ -61,7 +61,6 @@ from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
 from capacity.series.within import WithinStep, learn_within
 
-Requests = dict[str | None, tuple[pd.Series, ForecastRequest]]  # group -> its history and what is asked of it
 GLOBAL_LAYER = (
     False  # no model of all groups together: a replay makes hundreds of forecasts, and plans are made as replayed
 )
@@ -89,10 +88,7 @@ class PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
         request, reports = plan_request(config, orders), learn_load_of(config, orders)
         orders = as_replayed(config, orders)
-        far, near, refused = _asked(config, orders, request)
-        made = forecast_many(far, orders.ahead.columns, global_layer=GLOBAL_LAYER)
-        close = forecast_many(near, orders.ahead.columns, global_layer=GLOBAL_LAYER)
-        forecasts = _spliced(made, close) | refused
+        forecasts = _forecasts(config, orders, request)
         return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
 
     def under(self, scenario: Scenario) -> PlanInputs:
@@ -107,12 +103,7 @@ class PlanInputs:
             request = replace(request, events=without_cancelled(request.events, scenario, last))
             own = {name: without_cancelled(some, scenario, last) for name, some in orders.ahead.groups.items()}
             orders = replace(orders, ahead=replace(orders.ahead, groups=own))
-        forecasts = self.forecasts
-        if scenario.cancelled:
-            far, near, refused = _asked(self.config, orders, request)
-            made = forecast_many(far, orders.ahead.columns, global_layer=GLOBAL_LAYER)
-            close = forecast_many(near, orders.ahead.columns, global_layer=GLOBAL_LAYER)
-            forecasts = _spliced(made, close) | refused
+        forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
             group: forecast_if(found, scenario, own_request(request, self.config, orders, group).events)
             if isinstance(found, Forecast)
@@ -240,19 +231,17 @@ def forecast_groups(
     return forecast_many(_requests(histories, request, reach or {}), covariates, global_layer=GLOBAL_LAYER)
 
 
-def _asked(config: Config, orders: OrderData, request: ForecastRequest) -> tuple[Requests, Requests, Forecasts]:
-    """What is asked for each group; for the next days of those that a replayed policy knows; why others are refused."""
+def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
+    """The forecast of each group that plans can be made from; its next days as a replayed policy knows them."""
     reach, own = plan_reach(config), partial(own_request, config=config, orders=orders)
-    refused, followed = _coarse_groups(orders.histories), following(config)
+    refused, columns = _coarse_groups(orders.histories), orders.ahead.columns
     even = {group: history for group, history in orders.histories.items() if group not in refused}
+    made: Forecasts = forecast_many(_requests(even, request, reach, own), columns, global_layer=GLOBAL_LAYER)
+    followed = following(config)
     follow = {group: history for group, history in even.items() if group in followed}
     near = replace(request, horizon=near_horizon(config.choice.refit))
-    return _requests(even, request, reach, own), _requests(follow, near, reach, own), refused
-
-
-def _spliced(made: Forecasts, close: Forecasts) -> Forecasts:
-    """The forecast of each group, its next days as a replayed policy knows them."""
-    return {group: spliced(close[group], one) if group in close else one for group, one in made.items()}
+    close: Forecasts = forecast_many(_requests(follow, near, reach, own), columns, global_layer=GLOBAL_LAYER)
+    return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
 
 
 def _requests(
@@ -260,7 +249,7 @@ def _requests(
     request: ForecastRequest,
     reach: Mapping[str | None, timedelta],
     own: Callable[..., ForecastRequest] | None = None,
-) -> Requests:
+) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
     """What is asked for each group, by `own` of its own calendar; requests that are equal share their work."""
     asked = {group: request if own is None else own(request, group=group) for group in histories}
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
